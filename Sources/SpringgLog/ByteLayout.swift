@@ -15,7 +15,7 @@ extension UnsafeRawBufferPointer {
 
     /// A part of these bytes; bounds are checked.
     package func part(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(rebasing: self[offset ..< offset + count])
+        UnsafeRawBufferPointer(rebasing: self[offset..<offset + count])
     }
 
     package var isAllZero: Bool { allSatisfy { $0 == 0 } }
@@ -34,7 +34,7 @@ extension UnsafeMutableRawBufferPointer {
     /// Copies `bytes` to `offset`; returns the offset behind them.
     @discardableResult
     package func store(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Int {
-        UnsafeMutableRawBufferPointer(rebasing: self[offset ..< offset + bytes.count]).copyMemory(from: bytes)
+        UnsafeMutableRawBufferPointer(rebasing: self[offset..<offset + bytes.count]).copyMemory(from: bytes)
         return offset + bytes.count
     }
 }

@@ -114,10 +114,13 @@ public final class EncodedEvent: @unchecked Sendable {
         envelope.store(UInt16(0), at: 6)
         let payload = UnsafeMutableRawBufferPointer(rebasing: envelope[Envelope.headerBytes...].prefix(payloadBytes))
         fill(payload)
-        for offset in Envelope.headerBytes + payloadBytes ..< envelopeBytes { envelope[offset] = 0 }
+        for offset in Envelope.headerBytes + payloadBytes..<envelopeBytes { envelope[offset] = 0 }
     }
 
     deinit { storage.deallocate() }
+
+    /// Bytes of the payload.
+    package var payloadBytes: Int { payload.count }
 
     /// Payload of the event.
     package var payload: UnsafeRawBufferPointer {
@@ -127,16 +130,20 @@ public final class EncodedEvent: @unchecked Sendable {
 
     /// Encodes `EventKind.vectorPut`. The limits of `EventLimits` must hold.
     public static func vectorPut(
-        index: String, id: UnsafeRawBufferPointer, vector: UnsafeBufferPointer<Float>, metadata: UnsafeRawBufferPointer
+        index: String,
+        id: UnsafeRawBufferPointer,
+        vector: UnsafeBufferPointer<Float>,
+        metadata: UnsafeRawBufferPointer
     ) -> EncodedEvent {
         var index = index
         return index.withUTF8 { name in
-            precondition((1 ... EventLimits.dimensionsMax).contains(vector.count), "\(vector.count) dimensions")
-            precondition((1 ... EventLimits.vectorIDBytesMax).contains(id.count), "id of \(id.count) bytes")
+            precondition((1...EventLimits.dimensionsMax).contains(vector.count), "\(vector.count) dimensions")
+            precondition((1...EventLimits.vectorIDBytesMax).contains(id.count), "id of \(id.count) bytes")
             precondition(metadata.count <= EventLimits.metadataBytesMax, "metadata of \(metadata.count) bytes")
             let floats = UnsafeRawBufferPointer(vector)
             return EncodedEvent(
-                kind: .vectorPut, payloadBytes: 16 + floats.count + name.count + id.count + metadata.count
+                kind: .vectorPut,
+                payloadBytes: 16 + floats.count + name.count + id.count + metadata.count
             ) { payload in
                 payload.store(UInt32(vector.count), at: 0)
                 payload.store(UInt16(name.count), at: 4)
@@ -155,7 +162,7 @@ public final class EncodedEvent: @unchecked Sendable {
     public static func vectorDeleted(index: String, id: UnsafeRawBufferPointer) -> EncodedEvent {
         var index = index
         return index.withUTF8 { name in
-            precondition((1 ... EventLimits.vectorIDBytesMax).contains(id.count), "id of \(id.count) bytes")
+            precondition((1...EventLimits.vectorIDBytesMax).contains(id.count), "id of \(id.count) bytes")
             return EncodedEvent(kind: .vectorDeleted, payloadBytes: 8 + name.count + id.count) { payload in
                 payload.store(UInt16(name.count), at: 0)
                 payload.store(UInt16(id.count), at: 2)
@@ -170,7 +177,7 @@ public final class EncodedEvent: @unchecked Sendable {
     public static func indexCreated(name: String, dimensions: Int, options: UnsafeRawBufferPointer) -> EncodedEvent {
         var name = name
         return name.withUTF8 { name in
-            precondition((1 ... EventLimits.dimensionsMax).contains(dimensions), "\(dimensions) dimensions")
+            precondition((1...EventLimits.dimensionsMax).contains(dimensions), "\(dimensions) dimensions")
             precondition(options.count <= EventLimits.optionsBytesMax, "options of \(options.count) bytes")
             return EncodedEvent(kind: .indexCreated, payloadBytes: 16 + name.count + options.count) { payload in
                 payload.store(UInt32(dimensions), at: 0)
@@ -200,8 +207,13 @@ public final class EncodedEvent: @unchecked Sendable {
     /// Gives the event its identity. Only the log's single writer, or a test that makes an event set, may call this.
     /// Returns the chain with this event.
     @discardableResult
-    package func stamp(origin: OriginID, sequence: Sequence, hlc: HLC, seen: EventVersion, previousChain: UInt64) -> UInt64
-    {
+    package func stamp(
+        origin: OriginID,
+        sequence: Sequence,
+        hlc: HLC,
+        seen: EventVersion,
+        previousChain: UInt64
+    ) -> UInt64 {
         let envelope = UnsafeMutableRawBufferPointer(rebasing: storage[Frame.headerBytes...])
         envelope.store(origin, at: 8)
         envelope.store(sequence.rawValue, at: 24)

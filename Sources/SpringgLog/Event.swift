@@ -28,7 +28,11 @@ public enum Event {
     case indexDeleted(name: String)
     /// See `EventKind.vectorPut`. `vector` is `dimensions` × Float32, little-endian, 8-byte aligned.
     case vectorPut(
-        index: String, id: UnsafeRawBufferPointer, vector: UnsafeRawBufferPointer, metadata: UnsafeRawBufferPointer)
+        index: String,
+        id: UnsafeRawBufferPointer,
+        vector: UnsafeRawBufferPointer,
+        metadata: UnsafeRawBufferPointer
+    )
     /// See `EventKind.vectorDeleted`.
     case vectorDeleted(index: String, id: UnsafeRawBufferPointer)
 
@@ -44,11 +48,14 @@ public enum Event {
             let dimensions = Int(payload.integer(UInt32.self, at: 0))
             let nameLength = Int(payload.integer(UInt16.self, at: 4))
             let optionsLength = Int(payload.integer(UInt32.self, at: 8))
-            guard (1 ... EventLimits.dimensionsMax).contains(dimensions),
+            guard (1...EventLimits.dimensionsMax).contains(dimensions),
                 payload.count == 16 + nameLength + optionsLength, let name = name(16, nameLength)
             else { return nil }
             self = .indexCreated(
-                name: name, dimensions: dimensions, options: payload.part(16 + nameLength, optionsLength))
+                name: name,
+                dimensions: dimensions,
+                options: payload.part(16 + nameLength, optionsLength)
+            )
         case .indexDeleted:
             guard payload.count >= 8 else { return nil }
             let nameLength = Int(payload.integer(UInt16.self, at: 0))
@@ -60,21 +67,24 @@ public enum Event {
             let nameLength = Int(payload.integer(UInt16.self, at: 4))
             let idLength = Int(payload.integer(UInt16.self, at: 6))
             let metadataLength = Int(payload.integer(UInt32.self, at: 8))
-            guard (1 ... EventLimits.dimensionsMax).contains(dimensions),
-                (1 ... EventLimits.vectorIDBytesMax).contains(idLength),
+            guard (1...EventLimits.dimensionsMax).contains(dimensions),
+                (1...EventLimits.vectorIDBytesMax).contains(idLength),
                 metadataLength <= EventLimits.metadataBytesMax,
                 payload.count == 16 + dimensions * 4 + nameLength + idLength + metadataLength,
                 let name = name(16 + dimensions * 4, nameLength)
             else { return nil }
             let idOffset = 16 + dimensions * 4 + nameLength
             self = .vectorPut(
-                index: name, id: payload.part(idOffset, idLength), vector: payload.part(16, dimensions * 4),
-                metadata: payload.part(idOffset + idLength, metadataLength))
+                index: name,
+                id: payload.part(idOffset, idLength),
+                vector: payload.part(16, dimensions * 4),
+                metadata: payload.part(idOffset + idLength, metadataLength)
+            )
         case .vectorDeleted:
             guard payload.count >= 8 else { return nil }
             let nameLength = Int(payload.integer(UInt16.self, at: 0))
             let idLength = Int(payload.integer(UInt16.self, at: 2))
-            guard payload.count == 8 + nameLength + idLength, (1 ... EventLimits.vectorIDBytesMax).contains(idLength),
+            guard payload.count == 8 + nameLength + idLength, (1...EventLimits.vectorIDBytesMax).contains(idLength),
                 let name = name(8, nameLength)
             else { return nil }
             self = .vectorDeleted(index: name, id: payload.part(8 + nameLength, idLength))

@@ -23,8 +23,11 @@ extension Log {
     /// `torn-….bin`, zeroed and reported. On return everything in the log is durable.
     /// - Throws: `.corrupt` with the place, leaving everything as it was; `.newerFormat`; `.io`; `.diskFull`.
     public static func open(
-        directory: String, options: LogOptions = LogOptions(), fileSystem: any FileSystem,
-        newOrigin: OriginID, visit: (LogRecord) throws(LogError) -> Void
+        directory: String,
+        options: LogOptions = LogOptions(),
+        fileSystem: any FileSystem,
+        newOrigin: OriginID,
+        visit: (LogRecord) throws(LogError) -> Void
     ) throws(LogError) -> (log: Log, writer: LogWriter, report: RecoveryReport) {
         try io { () throws(FileSystemError) in try fileSystem.createDirectory(directory) }
         let scan = LogScan(directory: directory, fileSystem: fileSystem)
@@ -45,10 +48,18 @@ extension Log {
             }
         } else {
             let header = SegmentHeader(
-                origin: newOrigin, firstLSN: LSN(1), fileBytes: max(options.segmentBytes, SegmentHeader.bytes), link: 0)
+                origin: newOrigin,
+                firstLSN: LSN(1),
+                fileBytes: max(options.segmentBytes, SegmentHeader.bytes),
+                link: 0
+            )
             let path = directory + "/" + SegmentHeader.fileName(firstLSN: LSN(1))
             let prepared = try LogWriter.prepareSegment(
-                in: directory, bytes: header.fileBytes, writingZeros: options.writeZerosAhead, fileSystem)
+                in: directory,
+                bytes: header.fileBytes,
+                writingZeros: options.writeZerosAhead,
+                fileSystem
+            )
             file = try LogWriter.publishSegment(prepared, header, path: path, in: directory, fileSystem)
             outcome.lastHeader = header
             outcome.lastSegment = path
@@ -59,14 +70,25 @@ extension Log {
         // The initialisers above have set both; a log without a segment does not exist.
         guard let path = outcome.lastSegment, let header = outcome.lastHeader else { throw .closed }
         let log = Log(
-            directory: directory, options: options, origin: header.origin, fileSystem: fileSystem,
+            directory: directory,
+            options: options,
+            origin: header.origin,
+            fileSystem: fileSystem,
             state: State(
                 segments: outcome.segments.map { ($0.firstLSN, $0.path) },
-                watermarks: Watermarks(trimmed: outcome.trimmed, last: outcome.lastLSN), heads: outcome.heads))
+                watermarks: Watermarks(trimmed: outcome.trimmed, last: outcome.lastLSN),
+                heads: outcome.heads
+            )
+        )
         let writer = LogWriter(log: log, file: file, path: path, header: header, recovered: outcome)
         let report = RecoveryReport(
-            records: outcome.records, torn: outcome.torn, tornCopy: tornCopy, highestHLC: outcome.highestHLC,
-            trimmed: outcome.trimmed, last: outcome.lastLSN)
+            records: outcome.records,
+            torn: outcome.torn,
+            tornCopy: tornCopy,
+            highestHLC: outcome.highestHLC,
+            trimmed: outcome.trimmed,
+            last: outcome.lastLSN
+        )
         return (log, writer, report)
     }
 
@@ -81,7 +103,11 @@ extension Log {
 
     /// Keeps a copy of the torn bytes, then zeroes them. Returns the path of the copy.
     private static func cut(
-        _ torn: LogDamage, end: Int, _ file: any File, _ directory: String, _ fileSystem: any FileSystem
+        _ torn: LogDamage,
+        end: Int,
+        _ file: any File,
+        _ directory: String,
+        _ fileSystem: any FileSystem
     ) throws(LogError) -> String {
         let path = directory + "/torn-\(torn.lsn)-\(torn.offset).bin"
         try io { () throws(FileSystemError) in

@@ -61,7 +61,8 @@ public final class LogCursor {
             throw .corrupt(LogDamage(segment: reader.path, offset: flaw.offset, lsn: expected, reason: flaw.reason))
         case .zeros(let offset), .endOfFile(let offset):
             throw .corrupt(
-                LogDamage(segment: reader.path, offset: offset, lsn: expected, reason: "the record is missing"))
+                LogDamage(segment: reader.path, offset: offset, lsn: expected, reason: "the record is missing")
+            )
         }
     }
 

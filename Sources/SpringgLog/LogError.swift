@@ -21,8 +21,10 @@ public enum LogError: Error, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .io(let error): "\(error). Check the disk and the permissions of the data directory."
-        case .diskFull(let error): "\(error). Free space on the volume of the data directory; writes then go on by themselves."
-        case .readOnly(let reason): "the log is read-only: \(reason). Check the disk, then restart the node: it re-reads what is there."
+        case .diskFull(let error):
+            "\(error). Free space on the volume of the data directory; writes then go on by themselves."
+        case .readOnly(let reason):
+            "the log is read-only: \(reason). Check the disk, then restart the node: it re-reads what is there."
         case .locked(let path):
             "the data directory is in use by another process (lock \(path)). Stop that process or choose another --data-path."
         case .corrupt(let damage): "\(damage)"
@@ -66,7 +68,7 @@ extension String {
     /// The path without its last `count` components; nil when it has no more than those.
     fileprivate func range(ofPathSuffix count: Int) -> String? {
         var path = self[...]
-        for _ in 0 ..< count {
+        for _ in 0..<count {
             guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return nil }
             path = path[..<slash]
         }

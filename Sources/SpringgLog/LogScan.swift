@@ -134,9 +134,13 @@ public struct LogScan {
         {
             throw .corrupt(
                 LogDamage(
-                    segment: path, offset: record.offset, lsn: record.lsn,
+                    segment: path,
+                    offset: record.offset,
+                    lsn: record.lsn,
                     reason: "event \(envelope.origin):\(envelope.sequence) does not continue its origin's history "
-                        + "(held up to \(head.sequence))"))
+                        + "(held up to \(head.sequence))"
+                )
+            )
         }
         outcome.heads[envelope.origin] = VersionVector.Head(sequence: envelope.sequence, chain: envelope.chain)
         outcome.highestHLC = max(outcome.highestHLC, envelope.version.hlc)
@@ -146,7 +150,10 @@ public struct LogScan {
     }
 
     private func judge(
-        _ step: SegmentReader.Step, _ reader: SegmentReader, isLast: Bool, _ outcome: inout Outcome
+        _ step: SegmentReader.Step,
+        _ reader: SegmentReader,
+        isLast: Bool,
+        _ outcome: inout Outcome
     ) throws(LogError) {
         let offset = reader.position
         var flaw: SegmentReader.Flaw?
@@ -156,9 +163,15 @@ public struct LogScan {
         }
         let written = try lastWrittenByte(reader, from: offset)
         var evidence = TailVerdict.Evidence(
-            lsn: outcome.lastLSN.next, flaw: flaw?.reason, isLastSegment: isLast,
-            hasFullSize: reader.fileBytes >= reader.header.fileBytes, bytesFollow: reader.fileBytes > offset,
-            writtenBytesFollow: written > offset, hasHole: false, durableUpTo: outcome.durableUpTo)
+            lsn: outcome.lastLSN.next,
+            flaw: flaw?.reason,
+            isLastSegment: isLast,
+            hasFullSize: reader.fileBytes >= reader.header.fileBytes,
+            bytesFollow: reader.fileBytes > offset,
+            writtenBytesFollow: written > offset,
+            hasHole: false,
+            durableUpTo: outcome.durableUpTo
+        )
         if let flaw {
             let extent = try reader.bytes(at: offset, min(flaw.extent, max(0, reader.fileBytes - offset)))
             evidence.hasHole = TailVerdict.hasHole(extent, at: offset)
@@ -173,8 +186,11 @@ public struct LogScan {
             break
         case .torn:
             outcome.torn = LogDamage(
-                segment: reader.path, offset: offset, lsn: evidence.lsn,
-                reason: flaw?.reason ?? "the frame header was not written")
+                segment: reader.path,
+                offset: offset,
+                lsn: evidence.lsn,
+                reason: flaw?.reason ?? "the frame header was not written"
+            )
             outcome.tornEnd = written
         case .corrupt(let reason):
             throw .corrupt(LogDamage(segment: reader.path, offset: offset, lsn: evidence.lsn, reason: reason))

@@ -69,7 +69,9 @@ public final class LogWriter {
     /// Stamps an event as the next of this node's origin and adds it to the batch.
     /// - Throws: `.diskFull` or `.io` when a new segment is needed and cannot be made; the batch stays as it was.
     public func stage(
-        _ event: EncodedEvent, hlc: HLC, seen: EventVersion
+        _ event: EncodedEvent,
+        hlc: HLC,
+        seen: EventVersion
     ) throws(LogError) -> (lsn: LSN, sequence: Sequence) {
         if let failure = log.failure { throw failure }
         precondition(hasRoom(for: event), "stage called on a full batch")
@@ -79,11 +81,21 @@ public final class LogWriter {
         let head = staged.heads[log.origin]
         let sequence = head.sequence.next
         let chain = event.stamp(
-            origin: log.origin, sequence: sequence, hlc: hlc, seen: seen, previousChain: head.chain)
+            origin: log.origin,
+            sequence: sequence,
+            hlc: hlc,
+            seen: seen,
+            previousChain: head.chain
+        )
         let lsn = staged.lsn.next
         event.frame(
             Frame(
-                envelopeBytes: event.recordBytes - Frame.headerBytes, lsn: lsn, durableUpTo: durable, link: staged.link))
+                envelopeBytes: event.recordBytes - Frame.headerBytes,
+                lsn: lsn,
+                durableUpTo: durable,
+                link: staged.link
+            )
+        )
         batch.store(event.record, at: batchBytes)
         batchBytes += event.recordBytes
         staged.lsn = lsn
@@ -141,8 +153,11 @@ public final class LogWriter {
     public func prepareAhead() {
         guard preparedSegment == nil, position > fileBytes / 2, log.failure == nil else { return }
         preparedSegment = try? LogWriter.prepareSegment(
-            in: log.directory, bytes: log.options.segmentBytes, writingZeros: log.options.writeZerosAhead,
-            log.fileSystem)
+            in: log.directory,
+            bytes: log.options.segmentBytes,
+            writingZeros: log.options.writeZerosAhead,
+            log.fileSystem
+        )
     }
 
     /// Syncs, marks the end, and takes no more writes.
@@ -184,7 +199,9 @@ public final class LogWriter {
     /// Zeroes what a failed write may have left behind the end. Synced at once: the bytes must not come back.
     private func clean() throws(LogError) {
         guard spoiledEnd > position else { return }
-        try Log.io { () throws(FileSystemError) in try LogWriter.zero(file, from: position, to: min(spoiledEnd, fileBytes)) }
+        try Log.io { () throws(FileSystemError) in
+            try LogWriter.zero(file, from: position, to: min(spoiledEnd, fileBytes))
+        }
         try syncFile()
         spoiledEnd = position
     }
@@ -210,11 +227,20 @@ public final class LogWriter {
         var prepared = preparedSegment
         if prepared.map({ $0.bytes < bytes }) ?? true {
             prepared = try LogWriter.prepareSegment(
-                in: log.directory, bytes: bytes, writingZeros: log.options.writeZerosAhead, log.fileSystem)
+                in: log.directory,
+                bytes: bytes,
+                writingZeros: log.options.writeZerosAhead,
+                log.fileSystem
+            )
         }
         guard let prepared else { return }
         preparedSegment = nil
-        let header = SegmentHeader(origin: log.origin, firstLSN: end.lsn.next, fileBytes: prepared.bytes, link: end.link)
+        let header = SegmentHeader(
+            origin: log.origin,
+            firstLSN: end.lsn.next,
+            fileBytes: prepared.bytes,
+            link: end.link
+        )
         let path = log.directory + "/" + SegmentHeader.fileName(firstLSN: header.firstLSN)
         file = try LogWriter.publishSegment(prepared, header, path: path, in: log.directory, log.fileSystem)
         self.path = path
@@ -226,7 +252,10 @@ public final class LogWriter {
 
     /// Makes a file of zeros under a temporary name, its size durable.
     static func prepareSegment(
-        in directory: String, bytes: Int, writingZeros: Bool, _ fileSystem: any FileSystem
+        in directory: String,
+        bytes: Int,
+        writingZeros: Bool,
+        _ fileSystem: any FileSystem
     ) throws(LogError) -> (path: String, bytes: Int) {
         let path = directory + "/next" + preparedSuffix
         return try Log.io { () throws(FileSystemError) in
@@ -239,7 +268,10 @@ public final class LogWriter {
 
     /// Gives a prepared file its header and its name. Durable on return.
     static func publishSegment(
-        _ prepared: (path: String, bytes: Int), _ header: SegmentHeader, path: String, in directory: String,
+        _ prepared: (path: String, bytes: Int),
+        _ header: SegmentHeader,
+        path: String,
+        in directory: String,
         _ fileSystem: any FileSystem
     ) throws(LogError) -> any File {
         try Log.io { () throws(FileSystemError) in
@@ -270,7 +302,8 @@ public final class LogWriter {
 
 /// A scratch buffer for the length of a call, in a form that keeps typed errors.
 func withUnsafeTemporaryBytes<R, E: Error>(
-    _ count: Int, _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+    _ count: Int,
+    _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
 ) throws(E) -> R {
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 8)
     defer { bytes.deallocate() }

@@ -133,7 +133,11 @@ private final class PosixFile: File {
         var done = 0
         while done < buffer.count {
             let count = pread(
-                descriptor, buffer.baseAddress.map { $0 + done }, buffer.count - done, off_t(offset + done))
+                descriptor,
+                buffer.baseAddress.map { $0 + done },
+                buffer.count - done,
+                off_t(offset + done)
+            )
             if count == 0 { break }
             if count < 0 {
                 if errno == EINTR { continue }
@@ -147,7 +151,12 @@ private final class PosixFile: File {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileSystemError) {
         var done = 0
         while done < bytes.count {
-            let count = pwrite(descriptor, bytes.baseAddress.map { $0 + done }, bytes.count - done, off_t(offset + done))
+            let count = pwrite(
+                descriptor,
+                bytes.baseAddress.map { $0 + done },
+                bytes.count - done,
+                off_t(offset + done)
+            )
             if count < 0 {
                 if errno == EINTR { continue }
                 throw .last("pwrite", path)

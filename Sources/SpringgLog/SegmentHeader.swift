@@ -48,7 +48,7 @@ package struct SegmentHeader: Equatable, Sendable {
     }
 
     package func encode(into bytes: UnsafeMutableRawBufferPointer) {
-        for offset in 0 ..< SegmentHeader.bytes { bytes[offset] = 0 }
+        for offset in 0..<SegmentHeader.bytes { bytes[offset] = 0 }
         bytes.store(SegmentHeader.magic, at: 0)
         bytes.store(SegmentHeader.formatVersion, at: 8)
         bytes.store(origin, at: 16)
@@ -68,7 +68,7 @@ package struct SegmentHeader: Equatable, Sendable {
     package static func firstLSN(fileName: String) -> LSN? {
         guard fileName.utf8.count == 24, fileName.hasSuffix(".seg") else { return nil }
         let digits = fileName.prefix(20)
-        guard digits.utf8.allSatisfy({ (UInt8(ascii: "0") ... UInt8(ascii: "9")).contains($0) }) else { return nil }
+        guard digits.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
         return UInt64(digits).map { LSN($0) }
     }
 }

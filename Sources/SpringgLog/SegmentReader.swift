@@ -9,6 +9,9 @@ public struct LogRecord {
     package let frame: Frame
     /// Frame and envelope.
     package let bytes: UnsafeRawBufferPointer
+
+    /// Bytes in the segment, frame included.
+    public var recordBytes: Int { bytes.count }
 }
 
 /// Reads the records of one segment in order and says exactly why it cannot go on.
@@ -98,7 +101,9 @@ package final class SegmentReader {
             windowCount = try Log.io { () throws(FileSystemError) in try file.read(at: offset, into: window) }
         }
         return UnsafeRawBufferPointer(window).part(
-            offset - windowStart, max(0, min(count, windowStart + windowCount - offset)))
+            offset - windowStart,
+            max(0, min(count, windowStart + windowCount - offset))
+        )
     }
 
     /// Reads what stands at `position`, which must be record `lsn` linked to its predecessor by `link`.
@@ -142,7 +147,12 @@ package final class SegmentReader {
         case nil: break
         }
         let found = LogRecord(
-            lsn: lsn, offset: position, envelope: Envelope(checked: envelope), frame: frame, bytes: record)
+            lsn: lsn,
+            offset: position,
+            envelope: Envelope(checked: envelope),
+            frame: frame,
+            bytes: record
+        )
         position += frame.recordBytes
         return .record(found)
     }

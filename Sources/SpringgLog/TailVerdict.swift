@@ -44,7 +44,9 @@ package enum TailVerdict: Equatable, Sendable {
         }
         guard evidence.lsn > evidence.durableUpTo else {
             return .corrupt(
-                reason: (evidence.flaw ?? "the record is missing") + ", although LSN \(evidence.durableUpTo) was durable")
+                reason: (evidence.flaw ?? "the record is missing")
+                    + ", although LSN \(evidence.durableUpTo) was durable"
+            )
         }
         guard evidence.hasFullSize else {
             // Zeros that were cut off at the end hold nothing; a file that ends right behind or inside a record may

@@ -52,6 +52,7 @@ public struct Watermarks: Equatable, Sendable {
     private func check() {
         precondition(
             trimmed <= checkpointed && checkpointed <= applied && checkpointed <= durable && durable <= appended,
-            "watermarks out of order: \(self)")
+            "watermarks out of order: \(self)"
+        )
     }
 }

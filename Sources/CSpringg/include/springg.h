@@ -37,6 +37,9 @@ void springg_dot_rows_portable(
 /// float kernels overflow. A cold path.
 double springg_dot_double(const float *a, const float *b, size_t count);
 
+/// Names the calling thread for the tools that show threads; at most 15 bytes are kept.
+void springg_name_thread(const char *name);
+
 /// True when the kernels above run on AVX2 and FMA.
 bool springg_has_avx2(void);
 
