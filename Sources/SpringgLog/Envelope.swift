@@ -128,7 +128,9 @@ public final class EncodedEvent: @unchecked Sendable {
         return envelope.part(Envelope.headerBytes, Int(envelope.integer(UInt32.self, at: 0)))
     }
 
-    /// Encodes `EventKind.vectorPut`. The limits of `EventLimits` must hold.
+    /// Encodes `EventKind.vectorPut`.
+    ///
+    /// The limits of `EventLimits` must hold.
     public static func vectorPut(
         index: String,
         id: UnsafeRawBufferPointer,
@@ -204,8 +206,10 @@ public final class EncodedEvent: @unchecked Sendable {
         }
     }
 
-    /// Gives the event its identity. Only the log's single writer, or a test that makes an event set, may call this.
-    /// Returns the chain with this event.
+    /// Gives the event its identity.
+    ///
+    /// Only the log's single writer, or a test that makes an event set, may call this. Returns the chain with this
+    /// event.
     @discardableResult
     package func stamp(
         origin: OriginID,

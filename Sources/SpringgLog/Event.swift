@@ -8,7 +8,9 @@
 //
 // The floats stand first, 16-byte aligned within the payload, so that applying an event is one copy.
 
-/// The closed list of facts. A later kind gets a new tag; an old one never changes its meaning.
+/// The closed list of facts.
+///
+/// A later kind gets a new tag; an old one never changes its meaning.
 public enum EventKind: UInt8, Sendable, CaseIterable {
     /// An index began to exist.
     case indexCreated = 1
@@ -36,7 +38,9 @@ public enum Event {
     /// See `EventKind.vectorDeleted`.
     case vectorDeleted(index: String, id: UnsafeRawBufferPointer)
 
-    /// Decodes a payload, or returns nil when its lengths contradict each other. Trusts nothing.
+    /// Decodes a payload, or returns nil when its lengths contradict each other.
+    ///
+    /// Trusts nothing.
     public init?(kind: EventKind, payload: UnsafeRawBufferPointer) {
         func name(_ offset: Int, _ length: Int) -> String? {
             guard length >= 1, length <= EventLimits.indexNameBytesMax else { return nil }

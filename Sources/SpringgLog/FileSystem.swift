@@ -27,7 +27,9 @@ public enum FileAccess: Sendable {
     case create
 }
 
-/// An open file, addressed by byte offset. Closed when released.
+/// An open file, addressed by byte offset.
+///
+/// Closed when released.
 public protocol File: AnyObject, Sendable {
     /// Size in bytes.
     func size() throws(FileSystemError) -> Int

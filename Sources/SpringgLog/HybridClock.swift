@@ -9,7 +9,9 @@ public struct HLC: Comparable, Hashable, Sendable, CustomStringConvertible {
     /// Wraps the packed form.
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
-    /// Packs a reading. `milliseconds` must fit 48 bits (the year 10889).
+    /// Packs a reading.
+    ///
+    /// `milliseconds` must fit 48 bits (the year 10889).
     public init(milliseconds: UInt64, counter: UInt16) {
         precondition(milliseconds < 1 << 48, "HLC milliseconds \(milliseconds) do not fit 48 bits")
         rawValue = milliseconds << 16 | UInt64(counter)
@@ -29,13 +31,17 @@ public struct HLC: Comparable, Hashable, Sendable, CustomStringConvertible {
 
 /// The clock that stamps events: a value without a time source of its own.
 public struct HybridClock: Sendable {
-    /// The last reading given out or heard of. Invariant: never goes back.
+    /// The last reading given out or heard of.
+    ///
+    /// Invariant: never goes back.
     public private(set) var last = HLC(0)
 
     /// Starts before all time; `observe` what the log holds before the first `tick`.
     public init() {}
 
-    /// The reading for a new event, later than all before it. `wall` is Unix time in milliseconds.
+    /// The reading for a new event, later than all before it.
+    ///
+    /// `wall` is Unix time in milliseconds.
     ///
     /// A wall clock that stands or runs backwards only makes the counter grow; a counter that overflows carries into the
     /// milliseconds, which is the same addition.

@@ -101,7 +101,9 @@ extension Log {
         }
     }
 
-    /// Keeps a copy of the torn bytes, then zeroes them. Returns the path of the copy.
+    /// Keeps a copy of the torn bytes, then zeroes them.
+    ///
+    /// Returns the path of the copy.
     private static func cut(
         _ torn: LogDamage,
         end: Int,
@@ -130,8 +132,10 @@ extension Log {
         return path
     }
 
-    /// Writes bytes back over themselves. After a sync that failed in an earlier life the page cache may show bytes that
-    /// the disk does not have, marked clean; written again they are synced for certain.
+    /// Writes bytes back over themselves.
+    ///
+    /// After a sync that failed in an earlier life the page cache may show bytes that the disk does not have, marked
+    /// clean; written again they are synced for certain.
     private static func rewrite(_ file: any File, from start: Int, to end: Int) throws(FileSystemError) {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
         defer { buffer.deallocate() }

@@ -1,6 +1,8 @@
 import Synchronization
 
-/// One reader's moving place in the log. Reads up to the durable watermark, never beyond, and never blocks the writer.
+/// One reader's moving place in the log.
+///
+/// Reads up to the durable watermark, never beyond, and never blocks the writer.
 ///
 /// Not thread-safe: each reader has its own; there may be any number.
 public final class LogCursor {
@@ -17,7 +19,9 @@ public final class LogCursor {
         position = max(lsn, LSN(1))
     }
 
-    /// The next durable record, or nil when there is none yet. Its views are valid until the next call.
+    /// The next durable record, or nil when there is none yet.
+    ///
+    /// Its views are valid until the next call.
     /// - Throws: `.trimmed` when retention has removed the record, `.corrupt` when it cannot be read, `.io`.
     public func next() throws(LogError) -> LogRecord? {
         guard log.watermarks.durable >= position else { return nil }

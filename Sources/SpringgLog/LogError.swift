@@ -1,4 +1,6 @@
-/// Every way in which the log can fail. Each description ends with what an operator can do.
+/// Every way in which the log can fail.
+///
+/// Each description ends with what an operator can do.
 public enum LogError: Error, Sendable, CustomStringConvertible {
     /// A call on the file system failed.
     case io(FileSystemError)

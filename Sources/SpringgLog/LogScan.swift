@@ -52,7 +52,9 @@ public struct LogScan {
         return try SegmentReader(path: path, file: file)
     }
 
-    /// Visits every record in LSN order. A torn end is reported in the outcome, not thrown.
+    /// Visits every record in LSN order.
+    ///
+    /// A torn end is reported in the outcome, not thrown.
     /// - Throws: `.corrupt` at the first damage; records before it have been visited.
     package func run(_ visit: (LogRecord) throws(LogError) -> Void) throws(LogError) -> Outcome {
         var outcome = Outcome()

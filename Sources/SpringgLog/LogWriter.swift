@@ -1,6 +1,8 @@
 import Synchronization
 
-/// The one writer of a log. Not thread-safe: it belongs to the thread that sequences writes.
+/// The one writer of a log.
+///
+/// Not thread-safe: it belongs to the thread that sequences writes.
 ///
 /// Group commit in two steps: `stage` takes as many events as there are, `commit` writes them with one call and makes
 /// them durable with one fdatasync. While one batch syncs, the next gathers with the caller.
@@ -59,7 +61,9 @@ public final class LogWriter {
     /// True when nothing is staged.
     public var isEmpty: Bool { batchBytes == 0 }
 
-    /// True when `event` fits the batch in hand. If not, commit first; an empty batch takes every event.
+    /// True when `event` fits the batch in hand.
+    ///
+    /// If not, commit first; an empty batch takes every event.
     public func hasRoom(for event: EncodedEvent) -> Bool {
         batchBytes == 0
             || (batchBytes + event.recordBytes <= log.options.batchBytesMax
@@ -149,7 +153,9 @@ public final class LogWriter {
     public var needsSync: Bool { isDirty }
 
     /// Reserves the next segment once half of this one is used, so that a full disk is met before it hurts and a
-    /// rotation costs a header and a rename. A failure is met again, and reported, by the rotation itself.
+    /// rotation costs a header and a rename.
+    ///
+    /// A failure is met again, and reported, by the rotation itself.
     public func prepareAhead() {
         guard preparedSegment == nil, position > fileBytes / 2, log.failure == nil else { return }
         preparedSegment = try? LogWriter.prepareSegment(
@@ -196,7 +202,9 @@ public final class LogWriter {
         }
     }
 
-    /// Zeroes what a failed write may have left behind the end. Synced at once: the bytes must not come back.
+    /// Zeroes what a failed write may have left behind the end.
+    ///
+    /// Synced at once: the bytes must not come back.
     private func clean() throws(LogError) {
         guard spoiledEnd > position else { return }
         try Log.io { () throws(FileSystemError) in
@@ -218,7 +226,9 @@ public final class LogWriter {
         batch = larger
     }
 
-    /// Begins the next segment. The one in hand is synced first: only the last segment may ever have a torn end.
+    /// Begins the next segment.
+    ///
+    /// The one in hand is synced first: only the last segment may ever have a torn end.
     private func rotate(for recordBytes: Int) throws(LogError) {
         precondition(batchBytes == 0, "rotation in the middle of a batch")
         try clean()
@@ -266,7 +276,9 @@ public final class LogWriter {
         }
     }
 
-    /// Gives a prepared file its header and its name. Durable on return.
+    /// Gives a prepared file its header and its name.
+    ///
+    /// Durable on return.
     static func publishSegment(
         _ prepared: (path: String, bytes: Int),
         _ header: SegmentHeader,

@@ -1,4 +1,6 @@
-/// Number of an event within its origin: 1, 2, 3 … without gaps. 0 stands before the first.
+/// Number of an event within its origin: 1, 2, 3 … without gaps.
+///
+/// 0 stands before the first.
 public struct Sequence: Comparable, Hashable, Sendable, CustomStringConvertible {
     /// The number itself.
     public let rawValue: UInt64
@@ -16,7 +18,9 @@ public struct Sequence: Comparable, Hashable, Sendable, CustomStringConvertible 
     public var description: String { String(rawValue) }
 }
 
-/// Dense position in this node's own log: 1, 2, 3 …; local, never compared between nodes. 0 stands before the first.
+/// Dense position in this node's own log: 1, 2, 3 …; local, never compared between nodes.
+///
+/// 0 stands before the first.
 public struct LSN: Comparable, Hashable, Sendable, CustomStringConvertible {
     /// The number itself.
     public let rawValue: UInt64

@@ -4,7 +4,9 @@ public struct VersionVector: Equatable, Sendable {
     public struct Head: Equatable, Sendable {
         /// The highest sequence held without a gap below it.
         public var sequence: Sequence
-        /// The running hash of all events up to `sequence`. Equal (sequence, chain) = equal history.
+        /// The running hash of all events up to `sequence`.
+        ///
+        /// Equal (sequence, chain) = equal history.
         public var chain: UInt64
 
         /// Makes a head.

@@ -31,7 +31,9 @@ public struct Watermarks: Equatable, Sendable {
         check()
     }
 
-    /// Raises `applied`. Without fsync on each commit a record may be applied before it is durable.
+    /// Raises `applied`.
+    ///
+    /// Without fsync on each commit a record may be applied before it is durable.
     public mutating func apply(to lsn: LSN) {
         applied = max(applied, lsn)
         precondition(applied <= appended, "applied \(applied) beyond appended \(appended)")

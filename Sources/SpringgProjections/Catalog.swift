@@ -37,7 +37,9 @@ struct IndexLifetime: Equatable, Sendable {
     }
 }
 
-/// The indexes by name. A projection: the rule of existence, and nothing about rows.
+/// The indexes by name.
+///
+/// A projection: the rule of existence, and nothing about rows.
 struct Catalog {
     private var lifetimes: [String: IndexLifetime] = [:]
 

@@ -27,8 +27,10 @@ public final class PreparedVector: Sendable {
     /// Components that a vector may have.
     public static let dimensionsMax = EventLimits.dimensionsMax
 
-    /// Copies a row. There must be 1 to `dimensionsMax` finite components and at most `metadataBytesMax` bytes of
-    /// metadata: the text of one JSON object, already validated, or nothing.
+    /// Copies a row.
+    ///
+    /// There must be 1 to `dimensionsMax` finite components and at most `metadataBytesMax` bytes of metadata: the text
+    /// of one JSON object, already validated, or nothing.
     public init(
         index: IndexName,
         id: VectorID,
@@ -56,7 +58,9 @@ public struct Receipt: Sendable, Equatable {
     public let lsn: LSN
 }
 
-/// Why a command was refused or failed. Nothing of it was written, except as `writeFailed` says.
+/// Why a command was refused or failed.
+///
+/// Nothing of it was written, except as `writeFailed` says.
 public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The index does not exist.
     case indexNotFound(IndexName)

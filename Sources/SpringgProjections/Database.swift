@@ -61,12 +61,16 @@ public final class Database: Sendable {
     private let thread: WriterThread
     private let lock: Mutex<(any FileLock)?>
 
-    /// Opens the database on the real file system. See `open(_:fileSystem:wallClock:)`.
+    /// Opens the database on the real file system.
+    ///
+    /// See `open(_:fileSystem:wallClock:)`.
     public static func open(_ options: DatabaseOptions) throws -> Database {
         try open(options, fileSystem: PosixFileSystem(), wallClock: unixMilliseconds)
     }
 
-    /// Locks the directory, recovers the log and replays it. Blocking.
+    /// Locks the directory, recovers the log and replays it.
+    ///
+    /// Blocking.
     ///
     /// - Throws: `LogError`: `.locked`, `.corrupt`, `.newerFormat`, `.io`, `.diskFull`.
     public static func open(
@@ -136,8 +140,10 @@ public final class Database: Sendable {
     /// Whose events this node writes.
     public var origin: OriginID { log.origin }
 
-    /// Writes. Each command is validated in log order, appended, synced and applied; then `completion` is called once,
-    /// on the writer's thread, with one result a command. Never blocks.
+    /// Writes.
+    ///
+    /// Each command is validated in log order, appended, synced and applied; then `completion` is called once, on the
+    /// writer's thread, with one result a command. Never blocks.
     public func submit(
         _ commands: [Command],
         completion: @escaping @Sendable ([Result<Receipt, CommandError>]) -> Void
@@ -171,7 +177,9 @@ public final class Database: Sendable {
         MemoryUse(totalBytes: directory.memory.total, limitBytes: options.maxMemoryBytes)
     }
 
-    /// Stops accepting, finishes what is queued, syncs, and gives the directory free. Blocking; idempotent.
+    /// Stops accepting, finishes what is queued, syncs, and gives the directory free.
+    ///
+    /// Blocking; idempotent.
     public func close() {
         let held = lock.withLock { $0.take() }
         guard held != nil else { return }

@@ -32,7 +32,9 @@ struct IDTable {
         count += 1
     }
 
-    /// Points an id to another slot. Returns false when the id is not in the table.
+    /// Points an id to another slot.
+    ///
+    /// Returns false when the id is not in the table.
     mutating func replace(_ hash: UInt64, with slot: UInt32, _ matches: (UInt32) -> Bool) -> Bool {
         guard let place = place(hash, matches) else { return false }
         entries[place] = IDTable.entry(hash, slot)

@@ -1,6 +1,8 @@
 import Synchronization
 
-/// The living indexes by name: where readers begin. Changes only when an index is made or removed.
+/// The living indexes by name: where readers begin.
+///
+/// Changes only when an index is made or removed.
 final class IndexDirectory: Sendable {
     private let indexes = Mutex<[String: VectorIndex]>([:])
     let memory: MemoryAccount

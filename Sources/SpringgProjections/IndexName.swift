@@ -1,6 +1,8 @@
 import SpringgLog
 
-/// Name of an index: 1 to 128 of `A-Z a-z 0-9 _ . -`, but not "." or "..". Never used as a path.
+/// Name of an index: 1 to 128 of `A-Z a-z 0-9 _ . -`, but not "." or "..".
+///
+/// Never used as a path.
 public struct IndexName: Hashable, Sendable, Comparable, CustomStringConvertible {
     /// The name as text.
     public let description: String

@@ -68,6 +68,7 @@ final class IndexRows {
     }
 
     /// The last writer wins: returns what stood there if `version` is to replace it, nil if it is older or the same.
+    ///
     /// A writer that had not seen what stood there wrote at the same time as another; such writes are counted.
     private func admit(
         _ id: UnsafeRawBufferPointer,
@@ -111,7 +112,9 @@ final class IndexRows {
     }
 
     /// Puts every row where it belongs by the lifetime in force: a new store, filled from the old one and from what was
-    /// hidden. Rare: it happens once when an index is made, and then only when nodes made or deleted it concurrently.
+    /// hidden.
+    ///
+    /// Rare: it happens once when an index is made, and then only when nodes made or deleted it concurrently.
     private func settle(_ lsn: LSN) {
         let old = index
         let oldHidden = hidden

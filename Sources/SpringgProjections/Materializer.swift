@@ -24,7 +24,9 @@ package final class Materializer: Projection {
     /// The existence of a name, for the sequencer's checks.
     func lifetime(_ name: String) -> IndexLifetime { catalog[name] }
 
-    /// Applies one event. `publish` shows it.
+    /// Applies one event.
+    ///
+    /// `publish` shows it.
     package func apply(_ event: Event, of envelope: Envelope, recordBytes: Int, lsn: LSN) {
         precondition(lsn > appliedLSN, "LSN \(lsn) applied after \(appliedLSN)")
         appliedLSN = lsn

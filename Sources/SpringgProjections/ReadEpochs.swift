@@ -12,7 +12,9 @@ import Synchronization
 /// `reclaimed`; the writer first raises `reclaimed`, then looks at the announcements. So either the writer sees the
 /// reader and spares its rows, or the reader sees that it came too late and pins a newer moment.
 final class ReadEpochs: Sendable {
-    /// Readers at once; one more waits for a place by trying again. Far above the number of threads.
+    /// Readers at once; one more waits for a place by trying again.
+    ///
+    /// Far above the number of threads.
     private static let places = 256
     private static let idle = UInt64.max
 
@@ -25,7 +27,9 @@ final class ReadEpochs: Sendable {
     /// The newest LSN that readers see.
     var appliedLSN: LSN { LSN(applied.load(ordering: .acquiring)) }
 
-    /// Shows everything up to `lsn` to readers that come from now on. The writer only.
+    /// Shows everything up to `lsn` to readers that come from now on.
+    ///
+    /// The writer only.
     func publish(_ lsn: LSN) { applied.store(lsn.rawValue, ordering: .sequentiallyConsistent) }
 
     /// Runs `body` with the moment that it may look at.
@@ -50,7 +54,9 @@ final class ReadEpochs: Sendable {
         }
     }
 
-    /// The highest LSN such that rows ended at or before it are seen by no reader, now or later. The writer only.
+    /// The highest LSN such that rows ended at or before it are seen by no reader, now or later.
+    ///
+    /// The writer only.
     func reclaimable() -> LSN {
         let horizon = applied.load(ordering: .relaxed)
         reclaimed.store(horizon, ordering: .sequentiallyConsistent)

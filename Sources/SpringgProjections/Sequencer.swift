@@ -56,7 +56,9 @@ struct Sequencer {
         pendingBytes = 0
     }
 
-    /// Decides a command. An admitted one counts as done for those that follow.
+    /// Decides a command.
+    ///
+    /// An admitted one counts as done for those that follow.
     mutating func admit(
         _ command: Command,
         over state: Materializer,
@@ -149,8 +151,9 @@ struct Sequencer {
         }
     }
 
-    /// `max_memory_mb`, before anything is allocated for the row. A replacement needs room too: the old row stays until
-    /// its readers are gone.
+    /// `max_memory_mb`, before anything is allocated for the row.
+    ///
+    /// A replacement needs room too: the old row stays until its readers are gone.
     private mutating func checkMemory(_ row: PreparedVector, _ state: Materializer) -> CommandError? {
         guard limits.memoryBytes > 0 else { return nil }
         let rowBytes = (row.dimensions * 4 + 63) & ~63

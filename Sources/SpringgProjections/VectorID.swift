@@ -1,6 +1,8 @@
 import SpringgLog
 
-/// Id of a vector: any UTF-8 of 1 to 512 bytes. Equal means equal bytes; nothing is normalised.
+/// Id of a vector: any UTF-8 of 1 to 512 bytes.
+///
+/// Equal means equal bytes; nothing is normalised.
 public struct VectorID: Hashable, Sendable, CustomStringConvertible {
     let bytes: [UInt8]
 

@@ -43,7 +43,9 @@ public struct IndexStats: Sendable {
     public let concurrentWrites: Int
 }
 
-/// A handle on one living index. Keeps its rows alive while held, also when the index is deleted meanwhile.
+/// A handle on one living index.
+///
+/// Keeps its rows alive while held, also when the index is deleted meanwhile.
 public final class VectorIndex: Sendable {
     /// Its name.
     public let name: IndexName
@@ -80,7 +82,9 @@ public final class VectorIndex: Sendable {
         }
     }
 
-    /// The `k` most similar rows, best first, ties by the bytes of the id. One consistent moment.
+    /// The `k` most similar rows, best first, ties by the bytes of the id.
+    ///
+    /// One consistent moment.
     ///
     /// Similarity is the cosine: with a vector of zeros it is 0. `query` must have `dimensions` finite components.
     /// - Complexity: reads `searchCostBytes`.

@@ -57,7 +57,9 @@ final class WritePipeline: @unchecked Sendable {
         writer.close()
     }
 
-    /// Waits for submissions. Empty: time to sync. Nil: closed and drained.
+    /// Waits for submissions.
+    ///
+    /// Empty: time to sync. Nil: closed and drained.
     private func take(syncIntervalOf writer: LogWriter) -> [Submission]? {
         var timeout: Int?
         if case .interval(let milliseconds) = writer.log.options.durability, writer.needsSync { timeout = milliseconds }

@@ -15,7 +15,9 @@ final class WriterThread: @unchecked Sendable {
         }
     }
 
-    /// Starts `body`. The thread ends when it returns.
+    /// Starts `body`.
+    ///
+    /// The thread ends when it returns.
     init(name: String, _ body: sending @escaping () -> Void) {
         let context = Unmanaged.passRetained(Body(name, body)).toOpaque()
         let code = pthread_create(
