@@ -219,7 +219,7 @@ static inline float negated_if(float value, uint32_t negative) {
 }
 
 /// Reads one number as float32. `stop` is behind it, or at the offending byte.
-static inline springg_json_status scan_float(
+static __attribute__((noinline)) springg_json_status scan_float(
     const uint8_t *at, const uint8_t *end, const uint8_t **stop, float *out
 ) {
     struct decimal number;
@@ -274,9 +274,11 @@ static inline size_t find_commas(const uint8_t *at, size_t length, uint16_t *off
             next[i] = (uint16_t)(block + (unsigned)__builtin_ctzll(mask | 1ull << 63));
             mask &= mask - 1;
         }
-        for (unsigned i = 8; i < count; i++) {
-            next[i] = (uint16_t)(block + (unsigned)__builtin_ctzll(mask));
-            mask &= mask - 1;
+        for (unsigned written = 8; __builtin_expect(written < count, 0); written += 8) {
+            for (unsigned i = written; i < written + 8; i++) {
+                next[i] = (uint16_t)(block + (unsigned)__builtin_ctzll(mask | 1ull << 63));
+                mask &= mask - 1;
+            }
         }
         total += count;
     }
@@ -310,58 +312,72 @@ static inline uint64_t sixteen_digits(__m128i digits) {
     return (both & 0xFFFFFFFF) * 100000000 + (both >> 32);
 }
 
-/// Bytes before the end of a number that the functions below read, whether they belong to it or not.
-#define BYTES_BEFORE 17
-
-/// Reads `length` characters, 1 to 16, that are digits with at most one point among them.
-static inline bool short_digits(const uint8_t *at, size_t length, uint64_t *value, int *places) {
-    __m128i digits = load_digits(at + length - 16);
-    const uint32_t point = others(digits) >> (16 - length);
-    if (point == 0) {
-        if (length > 1 && *at == '0') return false;
-        *places = 0;
-        *value = sixteen_digits(_mm_and_si128(digits, last_bytes(length)));
-        return true;
-    }
-    const size_t before = (size_t)__builtin_ctz(point);
-    const size_t behind = length - 1 - before;
-    if ((point & (point - 1)) != 0 || at[before] != '.' || before == 0 || behind == 0) return false;
-    // Joined without a branch: in many vectors either half alone is as good as random.
-    if ((before > 1) & (*at == '0')) return false;
-    // The digits before the point move up by one to close the gap: they are read again from one byte earlier.
-    const __m128i fraction = last_bytes(behind);
-    const __m128i moved = load_digits(at + length - 17);
-    digits = _mm_or_si128(_mm_and_si128(fraction, digits), _mm_andnot_si128(fraction, moved));
-    *places = (int)behind;
-    *value = sixteen_digits(_mm_and_si128(digits, last_bytes(length - 1)));
-    return true;
-}
+/// What was read of a number: digits * 10^-places, `error_max` being that of the double made of it.
+struct digits {
+    uint64_t value;
+    int places;
+    uint32_t error_max;
+};
 
 /// Of a long fraction sixteen digits are weighed and the rest only checked. With at least this value in front of it what
 /// is dropped is less than 1e-12 of the number, 9008 units in the last place of a double.
 #define LONG_DIGITS_MIN 1000000000000
 #define LONG_ERROR_MAX 16384
 
-/// Reads `length` characters, 18 to 34, that are one digit, a point, and the digits of a fraction.
-static inline bool long_digits(const uint8_t *at, size_t length, uint64_t *value, int *places) {
-    const unsigned lead = (unsigned)at[0] - '0';
-    if (length < 18 || length > 34 || lead > 9 || at[1] != '.') return false;
-    const __m128i digits = load_digits(at + 2);
-    const __m128i rest = load_digits(at + length - 16);
-    if ((others(digits) | others(rest)) != 0) return false;
-    *places = 16;
-    *value = lead * powers_of_ten[16] + sixteen_digits(digits);
-    return *value >= LONG_DIGITS_MIN;
+/// Reads one digit, a point, and the 1 to 32 digits of a fraction: what nearly every number of a vector looks like.
+static inline bool read_fraction(const uint8_t *at, const uint8_t *stop, struct digits *out) {
+    const uint8_t *fraction = at + 2;
+    const size_t length = (size_t)(stop - fraction);
+    const uint64_t lead = (uint64_t)(at[0] - '0');
+    if (lead > 9 || length - 1 >= 32) return false;
+    if (length <= 16) {
+        const __m128i digits = _mm_and_si128(load_digits(stop - 16), last_bytes(length));
+        if (others(digits) != 0) return false;
+        *out = (struct digits){lead * powers_of_ten[length] + sixteen_digits(digits), (int)length, ERROR_MAX};
+        return true;
+    }
+    const __m128i digits = load_digits(fraction);
+    if ((others(digits) | others(load_digits(stop - 16))) != 0) return false;
+    *out = (struct digits){lead * powers_of_ten[16] + sixteen_digits(digits), 16, LONG_ERROR_MAX};
+    return out->value >= LONG_DIGITS_MIN;
 }
 
-/// Reads the number between `at` and `stop` when it has one of the forms that vectors are made of: up to sixteen
-/// characters with or without a point, or one digit, a point and 16 to 32 digits; then perhaps an exponent of two digits
-/// ("-0.0123", "128", "1.5e-05"). False when it has another form, is wrong, or is not sure to be rounded correctly.
+/// Reads 1 to 16 characters that are digits with at most one point among them.
+static inline bool read_short(const uint8_t *at, const uint8_t *stop, struct digits *out) {
+    const size_t length = (size_t)(stop - at);
+    if (length - 1 >= 16) return false;
+    __m128i digits = load_digits(stop - 16);
+    const uint32_t point = others(digits) >> (16 - length);
+    if (point == 0) {
+        if (length > 1 && *at == '0') return false;
+        *out = (struct digits){sixteen_digits(_mm_and_si128(digits, last_bytes(length))), 0, ERROR_MAX};
+        return true;
+    }
+    const size_t before = (size_t)__builtin_ctz(point);
+    const size_t behind = length - 1 - before;
+    if ((point & (point - 1)) != 0 || at[before] != '.' || before == 0 || behind == 0) return false;
+    if (*at == '0' && before > 1) return false;
+    // The digits before the point move up by one to close the gap: they are read again from one byte earlier.
+    const __m128i fraction = last_bytes(behind);
+    const __m128i moved = load_digits(stop - 17);
+    digits = _mm_or_si128(_mm_and_si128(fraction, digits), _mm_andnot_si128(fraction, moved));
+    digits = _mm_and_si128(digits, last_bytes(length - 1));
+    *out = (struct digits){sixteen_digits(digits), (int)behind, ERROR_MAX};
+    return true;
+}
+
+/// Bytes before the end of a number that simple_float may read, whether they belong to the number or not: an exponent and
+/// the 17 of read_short.
+#define BYTES_BEFORE 21
+
+/// Reads the number between `at` and `stop` when it has one of the two forms above, perhaps with an exponent of two
+/// digits behind it: "-0.0123", "128", "1.5e-05". False when it has another form, is wrong, or is not sure to be rounded
+/// correctly. The byte at `stop` is readable.
 static inline bool simple_float(const uint8_t *at, const uint8_t *stop, float *out) {
     const uint32_t negative = *at == '-';
     at += negative;
     int exponent = -POWER_MIN;
-    if (stop - at > 4 && (stop[-4] | 0x20) == 'e') {
+    if ((stop[-4] | 0x20) == 'e' && stop - at > 4) {
         const unsigned tens = (unsigned)stop[-2] - '0', ones = (unsigned)stop[-1] - '0';
         if (tens > 3 || ones > 9 || (stop[-3] != '-' && stop[-3] != '+')) return false;
         const int value = (int)(tens * 10 + ones);
@@ -369,21 +385,14 @@ static inline bool simple_float(const uint8_t *at, const uint8_t *stop, float *o
         exponent += stop[-3] == '-' ? -value : value;
         stop -= 4;
     }
-    const size_t length = (size_t)(stop - at);
-    uint64_t digits;
-    int places;
-    uint32_t error_max;
-    if (length - 1 < 16) {
-        error_max = ERROR_MAX;
-        if (!short_digits(at, length, &digits, &places)) return false;
-    } else {
-        error_max = LONG_ERROR_MAX;
-        if (!long_digits(at, length, &digits, &places)) return false;
-    }
-    exponent -= places;
+    if (at == stop) return false;
+    struct digits digits;
+    if (!(at[1] == '.' ? read_fraction(at, stop, &digits) : read_short(at, stop, &digits))) return false;
+    exponent -= digits.places;
     if (exponent < 0) return false;
     float result;
-    if (!nearest_float((double)(int64_t)digits * powers[exponent], error_max, &result)) return false;
+    const double approximation = (double)(int64_t)digits.value * powers[exponent];
+    if (!nearest_float(approximation, digits.error_max, &result)) return false;
     *out = negated_if(result, negative);
     return isfinite(result);
 }
@@ -406,7 +415,7 @@ static const uint8_t *floats_before_commas(
             float value;
             // The comma itself ends this loop at the latest.
             while (*start <= ' ' && springg_is_space(*start)) start++;
-            if (comma - reader->begin < BYTES_BEFORE + 4 || !simple_float(start, comma, &value)) {
+            if (comma - reader->begin < BYTES_BEFORE || !simple_float(start, comma, &value)) {
                 const uint8_t *stop;
                 if (scan_float(start, comma, &stop, &value) != SPRINGG_JSON_OK
                     || springg_past_space(stop, comma) != comma) {
