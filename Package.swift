@@ -63,6 +63,11 @@ let package = Package(
             path: "tools/logdump",
             swiftSettings: settings
         ),
+
+        // Tests. The test kit: a client, a load generator and a fixture that runs the real programs.
+        .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "SpringgTestKit", dependencies: ["CTestKit"], swiftSettings: settings),
+        .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
