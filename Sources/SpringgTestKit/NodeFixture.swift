@@ -40,15 +40,15 @@ public final class NodeFixture {
 
     /// A node that is not running yet, in a new directory (below `place`, when it matters which disk that is on).
     ///
-    /// `flags` are added to, and win over, those that every test wants: a free port of 127.0.0.1, no token, no rate
-    /// limit, no cluster.
+    /// `flags` are added to, and win over, those that every test wants: a free port of 127.0.0.1 (chosen anew at each
+    /// start), no token, no rate limit, no cluster.
     public init(flags: [String: String] = [:], place: String? = nil) throws {
         program = try BuiltProgram.path("springg")
         temporary = try TemporaryDirectory(in: place)
         directory = temporary.path
         environment = ["HOME": directory, "PATH": "/usr/bin:/bin"]
         self.flags = [
-            "host": "127.0.0.1", "port": "0", "data-path": directory + "/data", "require-jwt": "false",
+            "bind-address": "127.0.0.1", "data-path": directory + "/data", "require-jwt": "false",
             "rate-limit-per-second": "0", "cluster-enabled": "false",
         ].merging(flags) { $1 }
     }
@@ -72,11 +72,22 @@ public final class NodeFixture {
     /// - Throws: When the node leaves instead, or is not ready in time; the error carries its log.
     @discardableResult
     public func start(timeoutSeconds: Double = 60) throws -> Double {
+        let deadline = Deadline(seconds: timeoutSeconds)
+        for _ in 1..<Self.portAttemptsMax {
+            // Between choosing a port and listening on it another program may have taken it: then another one is chosen.
+            do { return try startOnce(deadline) } catch where "\(error)".contains("cannot listen") {}
+        }
+        return try startOnce(deadline)
+    }
+
+    private static let portAttemptsMax = 5
+
+    private func startOnce(_ deadline: Deadline) throws -> Double {
         stop()
         let began = Monotonic.nanoseconds()
         let child = try ChildProcess(
             executable: program,
-            arguments: ["serve"] + flags.sorted { $0.key < $1.key }.flatMap { ["--" + $0.key, $0.value] },
+            arguments: try serveArguments(),
             environment: environment,
             workingDirectory: directory
         )
@@ -85,7 +96,7 @@ public final class NodeFixture {
         let output = child.takeOutput()
         let before = lines.count
         do {
-            port = try awaitReady(output, from: before, Deadline(seconds: timeoutSeconds))
+            port = try awaitReady(output, from: before, deadline)
         } catch {
             stop()
             close(output)
@@ -105,11 +116,27 @@ public final class NodeFixture {
     public func startExpectingExit(timeoutSeconds: Double = 30) throws -> CommandResult {
         try ChildProcess.run(
             program,
-            ["serve"] + flags.sorted { $0.key < $1.key }.flatMap { ["--" + $0.key, $0.value] },
+            try serveArguments(),
             environment: environment,
             workingDirectory: directory,
             timeoutSeconds: timeoutSeconds
         )
+    }
+
+    /// Runs another command of the program in the node's directory and environment.
+    public func run(_ arguments: [String], environment extra: [String: String] = [:]) throws -> CommandResult {
+        try ChildProcess.run(
+            program,
+            arguments,
+            environment: environment.merging(extra) { $1 },
+            workingDirectory: directory
+        )
+    }
+
+    private func serveArguments() throws -> [String] {
+        var flags = flags
+        if flags["port"] == nil { flags["port"] = String(try Socket.freePort()) }
+        return ["serve"] + flags.sorted { $0.key < $1.key }.flatMap { ["--" + $0.key, $0.value] }
     }
 
     /// A client of the running node.

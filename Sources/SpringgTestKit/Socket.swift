@@ -27,6 +27,23 @@ enum Socket {
         return descriptor
     }
 
+    /// A port of the loopback that nobody listens on at this moment.
+    static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+            }
+        }
+        guard result == 0 else { throw TestKitError.system("looking for a free port") }
+        return Int(in_port_t(bigEndian: address.sin_port))
+    }
+
     /// Waits until the descriptor has one of the events, or throws at the deadline.
     static func wait(_ descriptor: Int32, for events: Int32, until deadline: Deadline, _ what: String) throws {
         var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
