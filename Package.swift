@@ -79,6 +79,17 @@ let package = Package(
 
         .testTarget(name: "ConfigurationTests", dependencies: ["SpringgConfiguration"], swiftSettings: settings),
         .testTarget(name: "RepositoryTests", swiftSettings: settings),
+        // Tests. The test kit: a client, a load generator and a fixture that runs the real programs.
+        .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "SpringgTestKit", dependencies: ["CTestKit", "SpringgLog"], swiftSettings: settings),
+        .testTarget(
+            name: "SpringgLogTests", dependencies: ["SpringgLog", "SpringgTestKit", "CSpringg"], swiftSettings: settings),
+        .testTarget(
+            name: "SpringgProjectionsTests",
+            dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
