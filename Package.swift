@@ -70,7 +70,7 @@ let package = Package(
         .executableTarget(
             name: "logdump",
             dependencies: [
-                "SpringgProjections", "SpringgLog",
+                "SpringgProjections", "SpringgLog", "CSpringg",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "tools/logdump",
@@ -83,7 +83,10 @@ let package = Package(
         .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "SpringgTestKit", dependencies: ["CTestKit", "SpringgLog"], swiftSettings: settings),
         .testTarget(
-            name: "SpringgLogTests", dependencies: ["SpringgLog", "SpringgTestKit", "CSpringg"], swiftSettings: settings),
+            name: "SpringgLogTests",
+            dependencies: ["SpringgLog", "SpringgTestKit", "CSpringg"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SpringgProjectionsTests",
             dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
