@@ -112,12 +112,13 @@ private struct Batch {
         for command in commands {
             ticket.results.append(.failure(.shuttingDown))
             let place = ticket.results.count - 1
+            // Before the decision: once admitted, a command belongs to the batch, and the sequencer must not forget it.
+            if !writer.hasRoom(forRecordBytes: command.recordBytesMax) { commit() }
             switch sequencer.admit(command, over: materializer, wall: wall) {
             case .failure(let error):
                 ticket.results[place] = .failure(error)
             case .success(let admission):
                 do {
-                    if !writer.hasRoom(for: admission.event) { commit() }
                     let (lsn, sequence) = try writer.stage(
                         admission.event,
                         hlc: admission.version.hlc,

@@ -61,7 +61,7 @@ struct LogHarness {
         var facts: [Fact] = []
         for id in ids {
             let event = event(id, dimensions: dimensions)
-            if !writer.hasRoom(for: event) { try writer.commit() }
+            if !writer.hasRoom(forRecordBytes: event.recordBytes) { try writer.commit() }
             let hlc = HLC(UInt64(id.utf8.reduce(0) { $0 &* 31 &+ UInt64($1) }))
             let staged = try writer.stage(event, hlc: hlc, seen: .none)
             facts.append(Fact(lsn: staged.lsn.rawValue, id: id, hlc: hlc.rawValue))

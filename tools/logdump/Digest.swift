@@ -28,7 +28,7 @@ struct Digest: ParsableCommand {
         }
         materializer.publish()
         if json {
-            let indexes = materializer.indexDigests.map {
+            let indexes = materializer.indexes.map {
                 "{\"name\":\"\($0.name)\",\"digest\":\"\($0.digest)\",\"count\":\($0.count)}"
             }
             print(
@@ -36,7 +36,7 @@ struct Digest: ParsableCommand {
                     + "\"lsn\":\(outcome.lastLSN)}"
             )
         } else {
-            for index in materializer.indexDigests { print("\(index.digest)  \(index.name)  \(index.count) vectors") }
+            for index in materializer.indexes { print("\(index.digest)  \(index.name)  \(index.count) vectors") }
             print("\(materializer.digest)  everything, up to LSN \(outcome.lastLSN)")
         }
     }
