@@ -126,6 +126,12 @@ import Testing
                     texts.append(printed("%.*f", 120, halfway))
                     texts.append(printed("%.*f", 120, halfway) + "1")
                 }
+                // With more digits than are weighed in the path for long fractions.
+                let small = Float.random(in: 0.0001..<10, using: &random)
+                let between = (Double(small) + Double(small.nextUp)) / 2
+                texts.append(printed("%.*f", Int32.random(in: 15...32, using: &random), between))
+                texts.append(printed("%.*f", 25, between.nextUp))
+                texts.append(printed("-%.*f", 25, between.nextDown))
             }
             expectNearest(texts, memory)
         }

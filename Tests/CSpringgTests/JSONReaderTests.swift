@@ -172,6 +172,25 @@ import Testing
         }
     }
 
+    /// Whatever ends the bytes, and wherever in a group of bytes that is, nothing behind them is read.
+    @Test func floatArraysThatBreakOff() {
+        let lead = "[" + String(repeating: "0.5,", count: 40)
+        for padding in 0..<130 {
+            let start = lead + String(repeating: " ", count: padding)
+            for (tail, expected, place) in [
+                ("1,", SPRINGG_JSON_TRUNCATED, 2), (",", SPRINGG_JSON_SYNTAX, 0), ("1,,", SPRINGG_JSON_SYNTAX, 2),
+                ("-,", SPRINGG_JSON_SYNTAX, 1), ("1.,", SPRINGG_JSON_SYNTAX, 2), ("-", SPRINGG_JSON_TRUNCATED, 1),
+                ("1e,", SPRINGG_JSON_SYNTAX, 2), ("1.5e-05", SPRINGG_JSON_TRUNCATED, 7),
+                ("0.12345678901234567890", SPRINGG_JSON_TRUNCATED, 22), ("", SPRINGG_JSON_TRUNCATED, 0),
+            ] {
+                read(start + tail) { reader in
+                    #expect(readFloats(&reader, capacity: 100).status == expected, "\(padding) spaces, then \(tail)")
+                    #expect(reader.offset == start.utf8.count + place, "\(padding) spaces, then \(tail)")
+                }
+            }
+        }
+    }
+
     /// A vector longer than the buffer is counted, not written, and still checked to its end.
     @Test func floatsBeyondTheCapacityAreCounted() {
         let numbers = (0..<3000).map { "0.\($0)" }
