@@ -93,6 +93,9 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
+        // simdjson is the oracle of the reader's tests and its peer in the benchmark; nothing else links it.
+        .target(name: "CSimdjson", path: "Tests/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+        .testTarget(name: "CSpringgTests", dependencies: ["CSpringg", "CSimdjson"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
