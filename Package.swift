@@ -10,6 +10,10 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
+// What `springg version` shows as build time and commit; "unknown" unless the build is told (see Makefile).
+let buildTime = Context.environment["SPRINGG_BUILD_TIME"] ?? "unknown"
+let gitCommit = Context.environment["SPRINGG_GIT_COMMIT"] ?? "unknown"
+
 let package = Package(
     name: "springg",
     products: [
@@ -28,6 +32,13 @@ let package = Package(
             cSettings: [.unsafeFlags(["-O3"])],
             cxxSettings: [.unsafeFlags(["-O3"])]
         ),
+        .target(
+            name: "CSpringgBuild",
+            cSettings: [
+                .define("SPRINGG_BUILD_TIME", to: "\"\(buildTime)\""),
+                .define("SPRINGG_GIT_COMMIT", to: "\"\(gitCommit)\""),
+            ]
+        ),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -45,10 +56,12 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The pure parts of the command line: a test cannot import an executable.
+        .target(name: "SpringgConfiguration", swiftSettings: settings),
         .executableTarget(
             name: "springg",
             dependencies: [
-                "SpringgNet", "SpringgProjections", "SpringgLog",
+                "SpringgConfiguration", "SpringgNet", "SpringgProjections", "SpringgLog", "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -63,6 +76,20 @@ let package = Package(
             path: "tools/logdump",
             swiftSettings: settings
         ),
+
+        .testTarget(name: "ConfigurationTests", dependencies: ["SpringgConfiguration"], swiftSettings: settings),
+        .testTarget(name: "RepositoryTests", swiftSettings: settings),
+        // Tests. The test kit: a client, a load generator and a fixture that runs the real programs.
+        .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "SpringgTestKit", dependencies: ["CTestKit", "SpringgLog"], swiftSettings: settings),
+        .testTarget(
+            name: "SpringgLogTests", dependencies: ["SpringgLog", "SpringgTestKit", "CSpringg"], swiftSettings: settings),
+        .testTarget(
+            name: "SpringgProjectionsTests",
+            dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

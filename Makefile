@@ -1,0 +1,46 @@
+# Springg: `make demo` and `make test` are all a newcomer needs. `make help` lists the rest.
+
+# One configuration for product and tests, so that what is tested is what runs.
+SWIFT_BUILD  := swift build -c release
+SWIFT_TEST   := swift test -c release
+SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
+DEMO_VECTORS ?= 1000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run demo demo-short test bench lint format clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:  ## Install the Debian packages that are missing (root or sudo); check the Swift version
+	@./scripts/setup.sh
+
+build: setup  ## Build springg and logdump into .build/release
+	$(SWIFT_BUILD) --product springg
+	$(SWIFT_BUILD) --product logdump
+
+run: build  ## Start a server on this machine, with a secret and data under .build/run
+	@mkdir -p .build/run
+	@test -f .build/run/springg.json || .build/release/springg init --path .build/run/springg.json
+	.build/release/springg serve --config .build/run/springg.json --data-path .build/run/data --bind-address 127.0.0.1
+
+demo: build  ## Show a database at work: 5,000 real vectors, search, kill -9, recovery
+	python3 demo/demo.py
+
+demo-short: build  ## The same with DEMO_VECTORS vectors (1,000)
+	python3 demo/demo.py --vectors $(DEMO_VECTORS)
+
+test: setup build  ## Run every test
+	$(SWIFT_TEST)
+
+bench: setup  ## Measure, beside the machine's own limits
+	@$(MAKE) --no-print-directory -C Benchmarks
+
+lint:  ## Check the format of all Swift files
+	swift format lint --strict --recursive --parallel $(SWIFT_PATHS)
+
+format:  ## Format all Swift files
+	swift format --in-place --recursive --parallel $(SWIFT_PATHS)
+
+clean:  ## Remove everything that was built
+	rm -rf .build

@@ -1,0 +1,263 @@
+/// Every setting there is.
+///
+/// File, environment, flags, help, `springg config` and docs/configuration.md follow from here.
+public enum Keys {
+    // MARK: Server
+
+    /// Port of the HTTP API.
+    public static let port = ConfigurationKey("port", 8080, "Port of the HTTP API, 1 to 65535.") {
+        (1...65535).contains($0) ? nil : "invalid port: \($0)"
+    }
+    /// Address to listen on.
+    public static let bindAddress = ConfigurationKey(
+        "bind_address",
+        "0.0.0.0",
+        "Address to listen on; 127.0.0.1 serves this machine alone."
+    ) { $0.isEmpty ? "bind_address is required" : nil }
+    /// Key that signs and verifies tokens.
+    public static let jwtSecret = ConfigurationKey(
+        "jwt_secret",
+        "",
+        "Key that signs and verifies tokens (HS256), at least 32 bytes. Required while require_jwt is true.",
+        isSecret: true
+    )
+    /// Whether the API needs a token.
+    public static let requireJWT = ConfigurationKey(
+        "require_jwt",
+        true,
+        "Whether every request under /api but /api/health needs a token."
+    )
+
+    // MARK: Data
+
+    /// Directory of the database.
+    public static let dataPath = ConfigurationKey(
+        "data_path",
+        "/tmp/springg_data",
+        "Directory of the database. Set it: many systems empty /tmp when they start."
+    ) { $0.isEmpty ? "data_path is required" : nil }
+    /// Accepted for the Go program's files.
+    public static let dimensions = ConfigurationKey(
+        "dimensions",
+        1024,
+        "Accepted from older files; an index is created with the dimensions its request names."
+    ) { $0 > 0 ? nil : "dimensions must be positive: \($0)" }
+    /// What an acknowledgement of a write means.
+    public static let durability = choice(
+        "durability",
+        "fsync",
+        ["fsync", "interval"],
+        "fsync: a write is answered when it is on disk. interval: it is answered when it is written, "
+            + "and synced within durability_interval; a power cut may lose that much."
+    )
+    /// Time between two syncs with `durability: interval`.
+    public static let durabilityInterval = duration(
+        "durability_interval",
+        .milliseconds(50),
+        "Time between two syncs with durability interval, 1ms to 1m.",
+        .milliseconds(1)...(.seconds(60))
+    )
+    /// Size of one file of the log.
+    public static let logSegmentMB = integer(
+        "log_segment_mb",
+        64,
+        "Size of one file of the log in MiB, 1 to 1024.",
+        1...1024
+    )
+    /// Whether log files are filled with zeros ahead of the writes.
+    public static let logWriteZerosAhead = ConfigurationKey(
+        "log_write_zeros_ahead",
+        false,
+        "Fill log files with zeros ahead of the writes: a sync is faster, twice the bytes are written."
+    )
+    /// Accepted for the Go program's files.
+    public static let persistenceInterval = ConfigurationKey(
+        "persistence_interval",
+        GoDuration.seconds(300),
+        "Accepted from older files and without effect: every write is in the log before it is answered."
+    )
+
+    // MARK: Limits
+
+    /// Vectors that one index may hold.
+    public static let maxVectorsPerIndex = limit("max_vectors_per_index", 100_000, "Vectors that one index may hold.")
+    /// Memory that the data may take.
+    public static let maxMemoryMB = limit("max_memory_mb", 2048, "Memory that all data may take, in MiB.")
+    /// Bulk requests that may run at once.
+    public static let maxConcurrentBulkRequests = limit(
+        "max_concurrent_bulk_requests",
+        2,
+        "Bulk requests that may run at once; more are answered 429."
+    )
+    /// CPU use above which bulk requests are turned away.
+    public static let bulkCPUThresholdPercent = ConfigurationKey(
+        "bulk_cpu_threshold_percent",
+        80.0,
+        "CPU use in percent above which bulk requests are answered 429, 0 to 100; 0 = off."
+    ) { (0...100).contains($0) ? nil : "invalid bulk_cpu_threshold_percent: \($0) (must be 0 to 100)" }
+    /// Requests a second that one address may make.
+    public static let rateLimitPerSecond = limit(
+        "rate_limit_per_second",
+        100,
+        "Requests a second that one address may make; more are answered 429."
+    )
+    /// Requests that one address may make at once.
+    public static let rateLimitBurst = limit(
+        "rate_limit_burst",
+        100,
+        "Requests that one address may make at once after a rest."
+    )
+    /// Largest body of a request.
+    public static let maxBodyMB = integer(
+        "max_body_mb",
+        100,
+        "Largest body of a request in MiB, 0 to 1024; 0 = off.",
+        0...1024
+    )
+    /// Connections open at once.
+    public static let maxConnections = limit("max_connections", 4096, "Connections open at once.")
+
+    // MARK: Time-outs
+
+    /// Time that one request may take.
+    public static let requestTimeout = timeout("request_timeout", 60, "Time that one request may take.")
+    /// Time in which a request must have arrived.
+    public static let readTimeout = timeout("read_timeout", 15, "Time in which a request must have arrived whole.")
+    /// Time that a client may take to read.
+    public static let writeTimeout = timeout("write_timeout", 15, "Time that a client may take to read an answer.")
+    /// Time that a connection may rest.
+    public static let idleTimeout = timeout("idle_timeout", 60, "Time that a connection may rest between requests.")
+    /// Time that running requests have at a stop.
+    public static let shutdownGrace = duration(
+        "shutdown_grace",
+        .seconds(8),
+        "Time that running requests have to finish when the server is stopped, up to 5m.",
+        .seconds(0)...(.seconds(300))
+    )
+
+    // MARK: Threads and logging
+
+    /// Threads that serve connections.
+    public static let ioThreads = integer(
+        "io_threads",
+        0,
+        "Threads that serve connections, up to 256; 0 = one for each core.",
+        0...256
+    )
+    /// Threads that search.
+    public static let searchThreads = integer(
+        "search_threads",
+        0,
+        "Threads that search, up to 256; 0 = one for each core.",
+        0...256
+    )
+    /// Least important log lines that are written.
+    public static let logLevel = choice(
+        "log_level",
+        "info",
+        ["debug", "info", "warn", "error"],
+        "Least important lines to log: debug (each request too), info, warn or error."
+    )
+    /// Form of the log lines.
+    public static let logFormat = choice(
+        "log_format",
+        "text",
+        ["text", "json"],
+        "Form of the log on standard error: text for people, json for collectors."
+    )
+
+    // MARK: Accepted, without effect in this version
+
+    /// Bucket of the archive.
+    public static let s3Bucket = ConfigurationKey(
+        "s3_bucket",
+        "",
+        "Accepted; the S3 archive is not in this version, and a start with it set warns."
+    )
+    /// Region of the bucket.
+    public static let s3Region = ConfigurationKey("s3_region", "us-east-1", "Accepted, see s3_bucket.")
+    /// Time between two archive runs.
+    public static let s3SyncInterval = ConfigurationKey(
+        "s3_sync_interval",
+        GoDuration.seconds(300),
+        "Accepted, see s3_bucket."
+    )
+    /// Whether nodes form a cluster.
+    public static let clusterEnabled = ConfigurationKey(
+        "cluster_enabled",
+        true,
+        "Accepted; this version runs as a single node, and a start with it set to true warns. "
+            + "While true, /internal/cluster/status answers with this node alone."
+    )
+    /// Port of the gossip.
+    public static let clusterBindPort = ConfigurationKey(
+        "cluster_bind_port",
+        7946,
+        "Accepted, see cluster_enabled."
+    ) { (1...65535).contains($0) ? nil : "invalid cluster_bind_port: \($0) (must be 1 to 65535)" }
+
+    /// All of them, in the order of the reference.
+    public static let all: [any AnyConfigurationKey] = [
+        port, bindAddress, jwtSecret, requireJWT, dataPath, dimensions, durability, durabilityInterval, logSegmentMB,
+        logWriteZerosAhead, persistenceInterval, maxVectorsPerIndex, maxMemoryMB, maxConcurrentBulkRequests,
+        bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
+        readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, logLevel, logFormat, s3Bucket,
+        s3Region, s3SyncInterval, clusterEnabled, clusterBindPort,
+    ]
+
+    /// The setting of a name, or nil.
+    public static func named(_ name: String) -> (any AnyConfigurationKey)? { all.first { $0.name == name } }
+}
+
+// MARK: - Kinds of settings that several keys share
+
+/// An integer within bounds.
+private func integer(
+    _ name: String,
+    _ defaultValue: Int,
+    _ meaning: String,
+    _ range: ClosedRange<Int>
+) -> ConfigurationKey<Int> {
+    ConfigurationKey(name, defaultValue, meaning) {
+        range.contains($0) ? nil : "invalid \(name): \($0) (must be \(range.lowerBound) to \(range.upperBound))"
+    }
+}
+
+/// A count that 0 turns off; a million millions is more than any machine holds and keeps products within 64 bits.
+private func limit(_ name: String, _ defaultValue: Int, _ meaning: String) -> ConfigurationKey<Int> {
+    integer(name, defaultValue, meaning + " 0 = off.", 0...1_000_000_000_000)
+}
+
+/// A duration within bounds.
+private func duration(
+    _ name: String,
+    _ defaultValue: GoDuration,
+    _ meaning: String,
+    _ range: ClosedRange<GoDuration>
+) -> ConfigurationKey<GoDuration> {
+    ConfigurationKey(name, defaultValue, meaning) {
+        range.contains($0) ? nil : "invalid \(name): \($0) (must be \(range.lowerBound) to \(range.upperBound))"
+    }
+}
+
+/// A time-out that 0 turns off; a day is the longest.
+private func timeout(_ name: String, _ seconds: Int64, _ meaning: String) -> ConfigurationKey<GoDuration> {
+    duration(name, .seconds(seconds), meaning + " 0s = off.", .seconds(0)...(.seconds(86_400)))
+}
+
+/// One word of a list.
+private func choice(
+    _ name: String,
+    _ defaultValue: String,
+    _ words: [String],
+    _ meaning: String
+) -> ConfigurationKey<String> {
+    // Go's text for four words is "a, b, c, or d"; for two it reads better as "a or b".
+    let list =
+        words.count == 2
+        ? words.joined(separator: " or ")
+        : words.dropLast().joined(separator: ", ") + ", or " + (words.last ?? "")
+    return ConfigurationKey(name, defaultValue, meaning) {
+        words.contains($0) ? nil : "invalid \(name): \($0) (must be \(list))"
+    }
+}

@@ -1,0 +1,214 @@
+/// Reads a log directory from its first record to its last, without changing anything, and judges where it ends.
+///
+/// Recovery, `logdump` and the tests all read through here, so that they agree on what is readable.
+public struct LogScan {
+    /// The directory that holds the segments.
+    public let directory: String
+    private let fileSystem: any FileSystem
+
+    /// Prepares to read the segments in `directory`.
+    public init(directory: String, fileSystem: any FileSystem) {
+        self.directory = directory
+        self.fileSystem = fileSystem
+    }
+
+    /// Where the readable records end and what follows from it.
+    package struct Outcome {
+        /// Path of the last segment, nil in an empty directory.
+        package var lastSegment: String?
+        package var lastHeader: SegmentHeader?
+        /// Offset behind the last readable record or marker of the last segment.
+        package var endOffset = 0
+        /// The last readable record.
+        package var lastLSN = LSN.zero
+        /// What precedes the first record that is here.
+        package var trimmed = LSN.zero
+        package var link: UInt32 = 0
+        package var heads = VersionVector()
+        package var highestHLC = HLC(0)
+        /// The highest LSN that a frame says was synced.
+        package var durableUpTo = LSN.zero
+        /// Records of the last segment beyond `durableUpTo`: the only ones a lost page could still take.
+        package var unprovenOffset = 0
+        /// True when the log was closed in order and nothing was written since.
+        package var isSealed = false
+        /// Segments in order, with the size of their files.
+        package var segments: [(firstLSN: LSN, path: String, bytes: Int)] = []
+        /// A torn end of the last segment: first lost record, and the bytes to cut.
+        package var torn: LogDamage?
+        package var tornEnd = 0
+        package var records: UInt64 = 0
+    }
+
+    /// Paths of the segments, in the order of their LSNs.
+    package func segments() throws(LogError) -> [(firstLSN: LSN, path: String)] {
+        try Log.io { () throws(FileSystemError) in try fileSystem.list(directory) }
+            .compactMap { name in SegmentHeader.firstLSN(fileName: name).map { ($0, directory + "/" + name) } }
+            .sorted { $0.0 < $1.0 }
+    }
+
+    package func reader(_ path: String) throws(LogError) -> SegmentReader {
+        let file = try Log.io { () throws(FileSystemError) in try fileSystem.open(path, .read) }
+        return try SegmentReader(path: path, file: file)
+    }
+
+    /// Visits every record in LSN order.
+    ///
+    /// A torn end is reported in the outcome, not thrown.
+    /// - Throws: `.corrupt` at the first damage; records before it have been visited.
+    package func run(_ visit: (LogRecord) throws(LogError) -> Void) throws(LogError) -> Outcome {
+        var outcome = Outcome()
+        var unproven: [(lsn: LSN, offset: Int)] = []
+        let segments = try segments()
+        for (number, segment) in segments.enumerated() {
+            let reader = try reader(segment.path)
+            let isLast = number == segments.count - 1
+            if number == 0 {
+                outcome.trimmed = segment.firstLSN.previous
+                outcome.lastLSN = outcome.trimmed
+                outcome.link = reader.header.link
+            }
+            try check(reader, named: segment.firstLSN, continues: outcome)
+            outcome.segments.append((segment.firstLSN, segment.path, reader.fileBytes))
+            outcome.lastSegment = segment.path
+            outcome.lastHeader = reader.header
+            unproven.removeAll()
+            reading: while true {
+                let step = try reader.next(expecting: outcome.lastLSN.next, link: outcome.link)
+                switch step {
+                case .record(let record):
+                    try follow(record, in: segment.path, &outcome)
+                    if record.frame.durableUpTo > outcome.durableUpTo {
+                        outcome.durableUpTo = record.frame.durableUpTo
+                        unproven.removeAll { $0.lsn <= record.frame.durableUpTo }
+                    }
+                    unproven.append((record.lsn, record.offset))
+                    outcome.isSealed = false
+                    try visit(record)
+                case .marker(let frame, _):
+                    outcome.durableUpTo = max(outcome.durableUpTo, frame.durableUpTo)
+                    unproven.removeAll { $0.lsn <= frame.durableUpTo }
+                    outcome.isSealed = true
+                case .zeros, .endOfFile, .damaged:
+                    outcome.endOffset = reader.position
+                    if isLast || !continues(step) || segments[number + 1].firstLSN != outcome.lastLSN.next {
+                        try judge(step, reader, isLast: isLast, &outcome)
+                    }
+                    break reading
+                }
+            }
+        }
+        outcome.unprovenOffset = unproven.first?.offset ?? outcome.endOffset
+        return outcome
+    }
+
+    /// An end that the next segment may continue.
+    private func continues(_ step: SegmentReader.Step) -> Bool {
+        switch step {
+        case .zeros, .endOfFile: true
+        default: false
+        }
+    }
+
+    private func check(_ reader: SegmentReader, named firstLSN: LSN, continues outcome: Outcome) throws(LogError) {
+        let reason: String? =
+            if reader.header.firstLSN != firstLSN {
+                "the header names LSN \(reader.header.firstLSN), the file another"
+            } else if firstLSN != outcome.lastLSN.next {
+                "a segment is missing: the one before ends with LSN \(outcome.lastLSN)"
+            } else if reader.header.link != outcome.link {
+                "the segment does not continue the one before it"
+            } else {
+                nil
+            }
+        guard let reason else { return }
+        throw .corrupt(LogDamage(segment: reader.path, offset: 0, lsn: outcome.lastLSN.next, reason: reason))
+    }
+
+    /// Checks the record's place in its origin's history and takes it as the new end.
+    private func follow(_ record: LogRecord, in path: String, _ outcome: inout Outcome) throws(LogError) {
+        let envelope = record.envelope
+        let head = outcome.heads[envelope.origin]
+        // The head of an origin whose earlier events were trimmed is not known here; its first event stands for it.
+        let isKnown = head != .start || outcome.trimmed == .zero
+        if isKnown,
+            envelope.sequence != head.sequence.next || envelope.chain != envelope.expectedChain(after: head.chain)
+        {
+            throw .corrupt(
+                LogDamage(
+                    segment: path,
+                    offset: record.offset,
+                    lsn: record.lsn,
+                    reason: "event \(envelope.origin):\(envelope.sequence) does not continue its origin's history "
+                        + "(held up to \(head.sequence))"
+                )
+            )
+        }
+        outcome.heads[envelope.origin] = VersionVector.Head(sequence: envelope.sequence, chain: envelope.chain)
+        outcome.highestHLC = max(outcome.highestHLC, envelope.version.hlc)
+        outcome.lastLSN = record.lsn
+        outcome.link = Frame.link(after: record.bytes)
+        outcome.records += 1
+    }
+
+    private func judge(
+        _ step: SegmentReader.Step,
+        _ reader: SegmentReader,
+        isLast: Bool,
+        _ outcome: inout Outcome
+    ) throws(LogError) {
+        let offset = reader.position
+        var flaw: SegmentReader.Flaw?
+        if case .damaged(let found) = step { flaw = found }
+        if let flaw, flaw.newerFormat {
+            throw .newerFormat(segment: reader.path, offset: flaw.offset, what: flaw.reason)
+        }
+        let written = try lastWrittenByte(reader, from: offset)
+        var evidence = TailVerdict.Evidence(
+            lsn: outcome.lastLSN.next,
+            flaw: flaw?.reason,
+            isLastSegment: isLast,
+            hasFullSize: reader.fileBytes >= reader.header.fileBytes,
+            bytesFollow: reader.fileBytes > offset,
+            writtenBytesFollow: written > offset,
+            hasHole: false,
+            durableUpTo: outcome.durableUpTo
+        )
+        if let flaw {
+            let extent = try reader.bytes(at: offset, min(flaw.extent, max(0, reader.fileBytes - offset)))
+            evidence.hasHole = TailVerdict.hasHole(extent, at: offset)
+        }
+        var behind = offset + 8
+        while let next = try reader.intactFrame(from: behind) {
+            evidence.durableUpTo = max(evidence.durableUpTo, next.frame.durableUpTo)
+            behind = next.offset + 8
+        }
+        switch TailVerdict.judge(evidence) {
+        case .clean:
+            break
+        case .torn:
+            outcome.torn = LogDamage(
+                segment: reader.path,
+                offset: offset,
+                lsn: evidence.lsn,
+                reason: flaw?.reason ?? "the frame header was not written"
+            )
+            outcome.tornEnd = written
+        case .corrupt(let reason):
+            throw .corrupt(LogDamage(segment: reader.path, offset: offset, lsn: evidence.lsn, reason: reason))
+        }
+    }
+
+    /// The offset behind the last byte that is not zero, at least `start`.
+    private func lastWrittenByte(_ reader: SegmentReader, from start: Int) throws(LogError) -> Int {
+        var last = start
+        var offset = start
+        while offset < reader.fileBytes {
+            let chunk = try reader.bytes(at: offset, min(1 << 20, reader.fileBytes - offset))
+            guard !chunk.isEmpty else { break }
+            if let place = chunk.lastIndex(where: { $0 != 0 }) { last = offset + place + 1 }
+            offset += chunk.count
+        }
+        return last
+    }
+}

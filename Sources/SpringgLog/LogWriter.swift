@@ -1,0 +1,323 @@
+import Synchronization
+
+/// The one writer of a log.
+///
+/// Not thread-safe: it belongs to the thread that sequences writes.
+///
+/// Group commit in two steps: `stage` takes as many events as there are, `commit` writes them with one call and makes
+/// them durable with one fdatasync. While one batch syncs, the next gathers with the caller.
+public final class LogWriter {
+    static let preparedSuffix = ".tmp"
+
+    /// The shared face of the same log.
+    public let log: Log
+
+    // The segment that is being written.
+    private var file: any File
+    private var path: String
+    private var fileBytes: Int
+    /// Offset behind the last committed record.
+    private var position: Int
+    /// Bytes behind `position` that a failed write may have left; they must be zeros before the next write.
+    private var spoiledEnd: Int
+    /// Where a sync is still owed (durability `interval`).
+    private var isDirty = false
+    /// True when a marker is the last thing in the log.
+    private var isSealed: Bool
+    private var preparedSegment: (path: String, bytes: Int)?
+
+    // The committed end, and beside it the end with what is staged: a batch that fails leaves no trace.
+    private var end: End
+    private var staged: End
+    private var durable: LSN
+    private var batch: UnsafeMutableRawBufferPointer
+    private var batchBytes = 0
+
+    private struct End {
+        var lsn: LSN
+        var link: UInt32
+        var heads: VersionVector
+    }
+
+    /// Bytes of the batch buffer at first; it grows to what batches need, up to `batchBytesMax` and one record.
+    private static let batchBytesAtFirst = 256 << 10
+
+    init(log: Log, file: any File, path: String, header: SegmentHeader, recovered: LogScan.Outcome) {
+        self.log = log
+        self.file = file
+        self.path = path
+        fileBytes = header.fileBytes
+        position = recovered.endOffset
+        spoiledEnd = recovered.endOffset
+        isSealed = recovered.isSealed || recovered.lastLSN == recovered.trimmed
+        end = End(lsn: recovered.lastLSN, link: recovered.link, heads: recovered.heads)
+        staged = end
+        durable = recovered.lastLSN
+        batch = .allocate(byteCount: LogWriter.batchBytesAtFirst, alignment: 64)
+    }
+
+    deinit { batch.deallocate() }
+
+    /// True when nothing is staged.
+    public var isEmpty: Bool { batchBytes == 0 }
+
+    /// True when `event` fits the batch in hand.
+    ///
+    /// If not, commit first; an empty batch takes every event.
+    public func hasRoom(for event: EncodedEvent) -> Bool {
+        batchBytes == 0
+            || (batchBytes + event.recordBytes <= log.options.batchBytesMax
+                && position + batchBytes + event.recordBytes <= fileBytes)
+    }
+
+    /// Stamps an event as the next of this node's origin and adds it to the batch.
+    /// - Throws: `.diskFull` or `.io` when a new segment is needed and cannot be made; the batch stays as it was.
+    public func stage(
+        _ event: EncodedEvent,
+        hlc: HLC,
+        seen: EventVersion
+    ) throws(LogError) -> (lsn: LSN, sequence: Sequence) {
+        if let failure = log.failure { throw failure }
+        precondition(hasRoom(for: event), "stage called on a full batch")
+        if position + batchBytes + event.recordBytes > fileBytes { try rotate(for: event.recordBytes) }
+        if batchBytes + event.recordBytes > batch.count { growBatch(to: batchBytes + event.recordBytes) }
+
+        let head = staged.heads[log.origin]
+        let sequence = head.sequence.next
+        let chain = event.stamp(
+            origin: log.origin,
+            sequence: sequence,
+            hlc: hlc,
+            seen: seen,
+            previousChain: head.chain
+        )
+        let lsn = staged.lsn.next
+        event.frame(
+            Frame(
+                envelopeBytes: event.recordBytes - Frame.headerBytes,
+                lsn: lsn,
+                durableUpTo: durable,
+                link: staged.link
+            )
+        )
+        batch.store(event.record, at: batchBytes)
+        batchBytes += event.recordBytes
+        staged.lsn = lsn
+        staged.link = Frame.link(after: event.record)
+        staged.heads[log.origin] = VersionVector.Head(sequence: sequence, chain: chain)
+        return (lsn, sequence)
+    }
+
+    /// Writes the staged events, and with `Durability.fsync` makes them survive power loss.
+    ///
+    /// After an error none of them is in the log; whether the disk holds a part of them does not matter, for it is
+    /// zeroed before anything else is written.
+    /// - Throws: `.diskFull`, `.io`: try again later. `.readOnly`: a sync failed, the log is done until reopened.
+    public func commit() throws(LogError) {
+        guard batchBytes > 0 else { return }
+        if let failure = log.failure {
+            discardBatch()
+            throw failure
+        }
+        do {
+            try clean()
+            spoiledEnd = position + batchBytes
+            try Log.io { () throws(FileSystemError) in
+                try file.write(UnsafeRawBufferPointer(batch).part(0, batchBytes), at: position)
+            }
+            isDirty = true
+            if log.options.durability == .fsync { try syncFile() }
+        } catch {
+            discardBatch()
+            throw error
+        }
+        position += batchBytes
+        end = staged
+        batchBytes = 0
+        isSealed = false
+        if !isDirty { durable = end.lsn }
+        log.publish(appended: end.lsn, durable: isDirty ? nil : durable, heads: end.heads)
+    }
+
+    /// Makes everything committed survive power loss (for `Durability.interval`; otherwise there is nothing to do).
+    /// - Throws: `.readOnly`.
+    public func sync() throws(LogError) {
+        guard isDirty else { return }
+        if let failure = log.failure { throw failure }
+        try syncFile()
+        durable = end.lsn
+        log.publish(appended: end.lsn, durable: durable, heads: end.heads)
+    }
+
+    /// True when `sync` has something to do.
+    public var needsSync: Bool { isDirty }
+
+    /// Reserves the next segment once half of this one is used, so that a full disk is met before it hurts and a
+    /// rotation costs a header and a rename.
+    ///
+    /// A failure is met again, and reported, by the rotation itself.
+    public func prepareAhead() {
+        guard preparedSegment == nil, position > fileBytes / 2, log.failure == nil else { return }
+        preparedSegment = try? LogWriter.prepareSegment(
+            in: log.directory,
+            bytes: log.options.segmentBytes,
+            writingZeros: log.options.writeZerosAhead,
+            log.fileSystem
+        )
+    }
+
+    /// Syncs, marks the end, and takes no more writes.
+    public func close() {
+        guard log.failure == nil else { return }
+        defer { log.fail(.closed) }
+        discardBatch()
+        do throws(LogError) {
+            try clean()
+            try sync()
+            guard !isSealed, position + Frame.headerBytes <= fileBytes else { return }
+            // Everything is durable by now; the marker only makes later damage to the last batch plain to see.
+            try withUnsafeTemporaryBytes(Frame.headerBytes) { bytes throws(LogError) in
+                Frame(envelopeBytes: 0, lsn: end.lsn, durableUpTo: end.lsn, link: end.link).encode(into: bytes)
+                try Log.io { () throws(FileSystemError) in
+                    try file.write(UnsafeRawBufferPointer(bytes), at: position)
+                    try file.sync()
+                }
+            }
+        } catch {
+            log.fail(error)
+        }
+    }
+
+    // MARK: - Inside
+
+    private func syncFile() throws(LogError) {
+        do throws(FileSystemError) {
+            try file.sync()
+            isDirty = false
+        } catch {
+            // The pages that failed may be marked clean by now: a second sync would succeed and prove nothing.
+            let failure = LogError.readOnly(reason: "\(error)")
+            log.fail(failure)
+            throw failure
+        }
+    }
+
+    /// Zeroes what a failed write may have left behind the end.
+    ///
+    /// Synced at once: the bytes must not come back.
+    private func clean() throws(LogError) {
+        guard spoiledEnd > position else { return }
+        try Log.io { () throws(FileSystemError) in
+            try LogWriter.zero(file, from: position, to: min(spoiledEnd, fileBytes))
+        }
+        try syncFile()
+        spoiledEnd = position
+    }
+
+    private func discardBatch() {
+        batchBytes = 0
+        staged = end
+    }
+
+    private func growBatch(to bytes: Int) {
+        let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes, batch.count * 2), alignment: 64)
+        larger.store(UnsafeRawBufferPointer(batch).part(0, batchBytes), at: 0)
+        batch.deallocate()
+        batch = larger
+    }
+
+    /// Begins the next segment.
+    ///
+    /// The one in hand is synced first: only the last segment may ever have a torn end.
+    private func rotate(for recordBytes: Int) throws(LogError) {
+        precondition(batchBytes == 0, "rotation in the middle of a batch")
+        try clean()
+        try sync()
+        let bytes = max(log.options.segmentBytes, SegmentHeader.bytes + recordBytes)
+        var prepared = preparedSegment
+        if prepared.map({ $0.bytes < bytes }) ?? true {
+            prepared = try LogWriter.prepareSegment(
+                in: log.directory,
+                bytes: bytes,
+                writingZeros: log.options.writeZerosAhead,
+                log.fileSystem
+            )
+        }
+        guard let prepared else { return }
+        preparedSegment = nil
+        let header = SegmentHeader(
+            origin: log.origin,
+            firstLSN: end.lsn.next,
+            fileBytes: prepared.bytes,
+            link: end.link
+        )
+        let path = log.directory + "/" + SegmentHeader.fileName(firstLSN: header.firstLSN)
+        file = try LogWriter.publishSegment(prepared, header, path: path, in: log.directory, log.fileSystem)
+        self.path = path
+        fileBytes = header.fileBytes
+        position = SegmentHeader.bytes
+        spoiledEnd = position
+        log.state.withLock { $0.segments.append((header.firstLSN, path)) }
+    }
+
+    /// Makes a file of zeros under a temporary name, its size durable.
+    static func prepareSegment(
+        in directory: String,
+        bytes: Int,
+        writingZeros: Bool,
+        _ fileSystem: any FileSystem
+    ) throws(LogError) -> (path: String, bytes: Int) {
+        let path = directory + "/next" + preparedSuffix
+        return try Log.io { () throws(FileSystemError) in
+            let file = try fileSystem.open(path, .create)
+            try file.reserve(size: bytes, writingZeros: writingZeros)
+            try file.sync()
+            return (path, bytes)
+        }
+    }
+
+    /// Gives a prepared file its header and its name.
+    ///
+    /// Durable on return.
+    static func publishSegment(
+        _ prepared: (path: String, bytes: Int),
+        _ header: SegmentHeader,
+        path: String,
+        in directory: String,
+        _ fileSystem: any FileSystem
+    ) throws(LogError) -> any File {
+        try Log.io { () throws(FileSystemError) in
+            let file = try fileSystem.open(prepared.path, .readWrite)
+            try withUnsafeTemporaryBytes(SegmentHeader.bytes) { bytes throws(FileSystemError) in
+                header.encode(into: bytes)
+                try file.write(UnsafeRawBufferPointer(bytes), at: 0)
+            }
+            try file.sync()
+            try fileSystem.rename(prepared.path, to: path)
+            try fileSystem.syncDirectory(directory)
+            return file
+        }
+    }
+
+    static func zero(_ file: any File, from start: Int, to end: Int) throws(FileSystemError) {
+        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { zeros.deallocate() }
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        var offset = start
+        while offset < end {
+            let count = min(zeros.count, end - offset)
+            try file.write(UnsafeRawBufferPointer(zeros).part(0, count), at: offset)
+            offset += count
+        }
+    }
+}
+
+/// A scratch buffer for the length of a call, in a form that keeps typed errors.
+func withUnsafeTemporaryBytes<R, E: Error>(
+    _ count: Int,
+    _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+) throws(E) -> R {
+    let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 8)
+    defer { bytes.deallocate() }
+    return try body(bytes)
+}

@@ -1,0 +1,63 @@
+import SpringgLog
+
+/// What is known of an index's existence, as a function of the set of its creates and deletes.
+///
+/// `deletedAt` is the highest version of its deletes; it exists by the lowest create above that. So two nodes that create
+/// the same index at once lose nothing, and a stale create cannot bring back what was deleted after it.
+struct IndexLifetime: Equatable, Sendable {
+    struct Creation: Equatable, Sendable {
+        var version: EventVersion
+        var dimensions: Int
+        var options: [UInt8]
+    }
+
+    /// `.none` when it was never deleted.
+    private(set) var deletedAt = EventVersion.none
+    /// All creates above `deletedAt`, in ascending order.
+    private var creations: [Creation] = []
+
+    /// The create by which the index exists; nil when it does not.
+    var creation: Creation? { creations.first }
+
+    /// The newest thing known: what an event about this index has seen.
+    var newest: EventVersion { max(deletedAt, creations.last?.version ?? .none) }
+
+    mutating func create(_ creation: Creation) {
+        guard creation.version > deletedAt,
+            !creations.contains(where: { $0.version == creation.version })
+        else { return }
+        let place = creations.firstIndex { $0.version > creation.version } ?? creations.count
+        creations.insert(creation, at: place)
+    }
+
+    mutating func delete(_ version: EventVersion) {
+        guard version > deletedAt else { return }
+        deletedAt = version
+        creations.removeAll { $0.version <= version }
+    }
+}
+
+/// The indexes by name.
+///
+/// A projection: the rule of existence, and nothing about rows.
+struct Catalog {
+    private var lifetimes: [String: IndexLifetime] = [:]
+
+    subscript(name: String) -> IndexLifetime { lifetimes[name] ?? IndexLifetime() }
+
+    /// Takes an event about an index; returns the lifetime before and after.
+    mutating func apply(_ event: Event, _ version: EventVersion) -> (before: IndexLifetime, after: IndexLifetime) {
+        let before = self[event.index]
+        var after = before
+        switch event {
+        case .indexCreated(_, let dimensions, let options):
+            after.create(.init(version: version, dimensions: dimensions, options: Array(options)))
+        case .indexDeleted:
+            after.delete(version)
+        case .vectorPut, .vectorDeleted:
+            return (before, before)
+        }
+        lifetimes[event.index] = after
+        return (before, after)
+    }
+}

@@ -1,0 +1,117 @@
+public import SpringgLog
+
+/// What a client wants; the sequencer decides what becomes of it.
+public enum Command: Sendable {
+    /// Make an index.
+    case createIndex(name: IndexName, dimensions: Int)
+    /// Remove an index with all its rows.
+    case deleteIndex(name: IndexName)
+    /// Write a row; with `mustExist` only over an existing one.
+    case put(PreparedVector, mustExist: Bool)
+    /// Remove a row.
+    case delete(index: IndexName, id: VectorID)
+}
+
+/// A row on its way in: the bytes of its event, built once where the request is decoded.
+public final class PreparedVector: Sendable {
+    /// Where it goes.
+    public let index: IndexName
+    /// Its key.
+    public let id: VectorID
+    /// Components of its vector.
+    public let dimensions: Int
+    let event: EncodedEvent
+
+    /// Bytes of metadata that a row may have.
+    public static let metadataBytesMax = EventLimits.metadataBytesMax
+    /// Components that a vector may have.
+    public static let dimensionsMax = EventLimits.dimensionsMax
+
+    /// Copies a row.
+    ///
+    /// There must be 1 to `dimensionsMax` finite components and at most `metadataBytesMax` bytes of metadata: the text
+    /// of one JSON object, already validated, or nothing.
+    public init(
+        index: IndexName,
+        id: VectorID,
+        vector: UnsafeBufferPointer<Float>,
+        metadata: UnsafeRawBufferPointer
+    ) {
+        self.index = index
+        self.id = id
+        dimensions = vector.count
+        event = id.withUTF8 {
+            EncodedEvent.vectorPut(index: index.description, id: $0, vector: vector, metadata: metadata)
+        }
+    }
+}
+
+/// Proof of a write: which event it became.
+public struct Receipt: Sendable, Equatable {
+    /// Whose event.
+    public let origin: OriginID
+    /// Its number there.
+    public let sequence: Sequence
+    /// When.
+    public let hlc: HLC
+    /// Where in this node's log.
+    public let lsn: LSN
+}
+
+/// Why a command was refused or failed.
+///
+/// Nothing of it was written, except as `writeFailed` says.
+public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
+    /// The index does not exist.
+    case indexNotFound(IndexName)
+    /// The index exists already.
+    case indexExists(IndexName)
+    /// The row to be replaced or removed does not exist.
+    case vectorNotFound(VectorID)
+    /// The vector does not fit the index.
+    case dimensionMismatch(expected: Int, got: Int)
+    /// An index cannot have that many dimensions.
+    case invalidDimensions(Int)
+    /// `max_vectors_per_index` is reached.
+    case indexFull(IndexName, limit: Int)
+    /// `max_memory_mb` would be exceeded.
+    case memoryLimitExceeded(usedMB: Int, newMB: Int, limitMB: Int)
+    /// The disk has no room.
+    case diskFull(String)
+    /// The log takes no writes.
+    case readOnly(String)
+    /// The disk refused the write.
+    case writeFailed(String)
+    /// The node is stopping.
+    case shuttingDown
+
+    /// The text for the client.
+    public var description: String {
+        switch self {
+        case .indexNotFound(let name): "index \(name) not found"
+        case .indexExists(let name): "index \(name) already exists"
+        case .vectorNotFound(let id): "vector \(id) not found"
+        case .dimensionMismatch(let expected, let got):
+            "vector dimension mismatch: expected \(expected), got \(got)"
+        case .invalidDimensions(let dimensions):
+            dimensions < 1
+                ? "Dimensions must be positive"
+                : "Dimensions must be at most \(PreparedVector.dimensionsMax), got \(dimensions)"
+        case .indexFull(let name, let limit):
+            "index \(name) is full: max_vectors_per_index is \(limit). Delete vectors or raise the limit."
+        case .memoryLimitExceeded(let used, let new, let limit):
+            "memory limit exceeded: \(used) MB used + \(new) MB new = \(used + new) MB total (limit: \(limit) MB)"
+        case .diskFull(let text), .readOnly(let text), .writeFailed(let text): text
+        case .shuttingDown: "the node is shutting down"
+        }
+    }
+
+    init(_ error: LogError) {
+        switch error {
+        case .diskFull: self = .diskFull("disk full: \(error)")
+        case .readOnly: self = .readOnly("\(error)")
+        case .closed: self = .shuttingDown
+        default: self = .writeFailed("write failed: \(error)")
+        }
+    }
+}

@@ -1,0 +1,235 @@
+import Glibc
+public import SpringgLog
+import Synchronization
+
+/// How a database is kept.
+public struct DatabaseOptions: Sendable {
+    /// Everything is below this directory, which is made when missing.
+    public var dataPath: String
+    /// What an acknowledgement means.
+    public var durability = Durability.fsync
+    /// Size of a log segment in bytes.
+    public var segmentBytes = 64 << 20
+    /// Rows that an index may have; 0 for no limit.
+    public var maxVectorsPerIndex = 100_000
+    /// Bytes that the projections may hold; 0 for no limit.
+    public var maxMemoryBytes = 2048 << 20
+    /// Write zeros into new segments instead of reserving extents.
+    public var writeZerosAhead = false
+    /// Called now and then while the log is replayed.
+    public var progress: (@Sendable (ReplayProgress) -> Void)?
+
+    /// The defaults, in `dataPath`.
+    public init(dataPath: String) { self.dataPath = dataPath }
+}
+
+/// How far the replay of the log has come.
+public struct ReplayProgress: Sendable {
+    /// Bytes of records applied.
+    public let bytesDone: UInt64
+    /// Bytes of the segment files; more than there are records, since the last one is reserved ahead.
+    public let bytesTotal: UInt64
+    /// Events applied.
+    public let events: UInt64
+}
+
+/// Whether the database takes writes.
+public enum DatabaseHealth: Sendable, Equatable {
+    /// It does.
+    case healthy
+    /// It serves reads only.
+    case readOnly(reason: String)
+}
+
+/// Memory of the projections.
+public struct MemoryUse: Sendable {
+    /// Bytes held.
+    public let totalBytes: Int
+    /// Bytes allowed; 0 for no limit.
+    public let limitBytes: Int
+}
+
+/// A database: the log in `DATA/log`, the projections in memory, and the one thread that writes both.
+public final class Database: Sendable {
+    /// The log, for those who read it.
+    public let log: Log
+    /// What opening found.
+    public let recovery: RecoveryReport
+    private let directory: IndexDirectory
+    private let options: DatabaseOptions
+    private let pipeline: WritePipeline
+    private let thread: WriterThread
+    private let lock: Mutex<(any FileLock)?>
+
+    /// Opens the database on the real file system.
+    ///
+    /// See `open(_:fileSystem:wallClock:)`.
+    public static func open(_ options: DatabaseOptions) throws -> Database {
+        try open(options, fileSystem: PosixFileSystem(), wallClock: unixMilliseconds)
+    }
+
+    /// Locks the directory, recovers the log and replays it.
+    ///
+    /// Blocking.
+    ///
+    /// - Throws: `LogError`: `.locked`, `.corrupt`, `.newerFormat`, `.io`, `.diskFull`.
+    public static func open(
+        _ options: DatabaseOptions,
+        fileSystem: any FileSystem,
+        wallClock: @escaping @Sendable () -> UInt64
+    ) throws -> Database {
+        try fileSystem.createDirectory(options.dataPath)
+        let lockPath = options.dataPath + "/LOCK"
+        let lock: any FileLock
+        do {
+            lock = try fileSystem.lock(lockPath)
+        } catch {
+            throw error.code == EWOULDBLOCK ? LogError.locked(path: lockPath) : LogError.io(error)
+        }
+
+        var logOptions = LogOptions()
+        logOptions.segmentBytes = options.segmentBytes
+        logOptions.durability = options.durability
+        logOptions.writeZerosAhead = options.writeZerosAhead
+        var generator = SystemRandomNumberGenerator()
+        let materializer = Materializer()
+        var replay = Replay(options, fileSystem)
+        let (log, writer, report) = try Log.open(
+            directory: options.dataPath + "/log",
+            options: logOptions,
+            fileSystem: fileSystem,
+            newOrigin: OriginID(using: &generator)
+        ) { record throws(LogError) in
+            try replay.apply(record, to: materializer)
+        }
+        materializer.publish()
+        log.markApplied(report.last)
+        let sequencer = Sequencer(
+            origin: log.origin,
+            limits: .init(vectorsPerIndex: options.maxVectorsPerIndex, memoryBytes: options.maxMemoryBytes),
+            highestHLC: report.highestHLC
+        )
+        let pipeline = WritePipeline()
+        let directory = materializer.directory
+        let thread = WriterThread(name: "springg-writer") {
+            pipeline.run(writer, sequencer, materializer, wallClock: wallClock)
+        }
+        return Database(log, report, directory, options, pipeline, thread, lock)
+    }
+
+    private init(
+        _ log: Log,
+        _ recovery: RecoveryReport,
+        _ directory: IndexDirectory,
+        _ options: DatabaseOptions,
+        _ pipeline: WritePipeline,
+        _ thread: WriterThread,
+        _ lock: any FileLock
+    ) {
+        self.log = log
+        self.recovery = recovery
+        self.directory = directory
+        self.options = options
+        self.pipeline = pipeline
+        self.thread = thread
+        self.lock = Mutex(lock)
+    }
+
+    deinit { close() }
+
+    /// Whose events this node writes.
+    public var origin: OriginID { log.origin }
+
+    /// Writes.
+    ///
+    /// Each command is validated in log order, appended, synced and applied; then `completion` is called once, on the
+    /// writer's thread, with one result a command. Never blocks.
+    public func submit(
+        _ commands: [Command],
+        completion: @escaping @Sendable ([Result<Receipt, CommandError>]) -> Void
+    ) {
+        pipeline.submit(commands, completion)
+    }
+
+    /// The index of that name; nil when it does not exist.
+    public func index(_ name: IndexName) -> VectorIndex? { directory[name] }
+
+    /// All indexes, in the order of their names.
+    public func indexes() -> [VectorIndex] { directory.all }
+
+    /// Digest of everything visible.
+    public var digest: StateDigest { directory.digest }
+
+    /// Rows over all indexes.
+    public var vectorCount: Int { directory.all.reduce(0) { $0 + $1.count } }
+
+    /// Whether it takes writes.
+    public var health: DatabaseHealth {
+        switch log.failure {
+        case nil: .healthy
+        case .readOnly(let reason)?: .readOnly(reason: reason)
+        case let error?: .readOnly(reason: "\(error)")
+        }
+    }
+
+    /// Memory of the projections.
+    public var memory: MemoryUse {
+        MemoryUse(totalBytes: directory.memory.total, limitBytes: options.maxMemoryBytes)
+    }
+
+    /// Stops accepting, finishes what is queued, syncs, and gives the directory free.
+    ///
+    /// Blocking; idempotent.
+    public func close() {
+        let held = lock.withLock { $0.take() }
+        guard held != nil else { return }
+        pipeline.close()
+        thread.join()
+    }
+}
+
+/// Applies the log's records to the projections and says how far it is.
+private struct Replay {
+    private let report: (@Sendable (ReplayProgress) -> Void)?
+    private let total: UInt64
+    private var done: UInt64 = 0
+    private var reported: UInt64 = 0
+    private var events: UInt64 = 0
+    /// Bytes between two reports: many a second at the speed of replay, without being felt.
+    private static let step: UInt64 = 16 << 20
+
+    init(_ options: DatabaseOptions, _ fileSystem: any FileSystem) {
+        report = options.progress
+        let directory = options.dataPath + "/log"
+        let names = (try? fileSystem.list(directory)) ?? []
+        total = names.filter { $0.hasSuffix(".seg") }.reduce(0) { sum, name in
+            sum + UInt64((try? fileSystem.open(directory + "/" + name, .read).size()) ?? 0)
+        }
+    }
+
+    mutating func apply(_ record: LogRecord, to materializer: Materializer) throws(LogError) {
+        let envelope = record.envelope
+        guard let event = envelope.event else {
+            throw .newerFormat(
+                segment: "the log",
+                offset: record.offset,
+                what: "at LSN \(record.lsn) an event of kind \(envelope.kindTag)"
+            )
+        }
+        materializer.apply(event, of: envelope, recordBytes: record.recordBytes, lsn: record.lsn)
+        // Nobody reads yet, so what was replaced can go at once.
+        if events % 4096 == 0 { materializer.publish() }
+        events += 1
+        done += UInt64(record.recordBytes)
+        guard let report, done - reported >= Replay.step else { return }
+        reported = done
+        report(ReplayProgress(bytesDone: done, bytesTotal: max(total, done), events: events))
+    }
+}
+
+/// Unix time in milliseconds.
+private func unixMilliseconds() -> UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return UInt64(max(0, now.tv_sec)) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+}

@@ -1,0 +1,115 @@
+import CSpringg
+import Glibc
+import SpringgLog
+
+/// The nearest rows by comparing with every one: the oracle, and the search itself while an index is small.
+enum ExactSearch {
+    struct Candidate {
+        var score: Float
+        var slot: UInt32
+    }
+
+    /// The `k` best rows visible at `moment`, best first; ties by id, ascending.
+    ///
+    /// - Complexity: one pass over the rows' memory, and a heap operation for each row that is among the best so far.
+    static func nearest(
+        _ query: UnsafeBufferPointer<Float>,
+        k: Int,
+        in store: VectorStore,
+        at moment: LSN
+    ) -> [Candidate] {
+        let layout = store.layout
+        guard k > 0 else { return [] }
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: layout.stride + layout.capacity) { scratch in
+            // The padding of the rows is zero, and so is the query's: whole strides are compared.
+            let unit = UnsafeMutableBufferPointer(rebasing: scratch[..<layout.stride])
+            unit.update(repeating: 0)
+            Distance.normalise(query, into: UnsafeMutableBufferPointer(rebasing: unit[..<layout.dimensions]))
+            let dots = UnsafeMutableBufferPointer(rebasing: scratch[layout.stride...])
+            var best = BoundedHeap(capacity: k)
+            store.forEachRun(at: moment) { firstSlot, rows, scales, count in
+                springg_dot_rows(unit.baseAddress, rows, layout.stride, layout.stride, count, dots.baseAddress)
+                for row in 0..<count {
+                    var score = dots[row] * scales[row]
+                    if !score.isFinite {
+                        score = Distance.extremeSimilarity(
+                            UnsafeBufferPointer(rebasing: UnsafeBufferPointer(unit)[..<layout.dimensions]),
+                            rows + row * layout.stride
+                        )
+                    }
+                    score = min(max(score, -1), 1)
+                    if score < best.threshold { continue }
+                    best.offer(Candidate(score: score, slot: firstSlot + UInt32(row)), in: store)
+                }
+            }
+            return best.sorted(in: store)
+        }
+    }
+}
+
+/// The best `capacity` candidates seen so far, the worst of them on top.
+struct BoundedHeap {
+    private var items: [ExactSearch.Candidate] = []
+    private let capacity: Int
+    /// What a score must reach to be among the best; below it an offer is in vain.
+    private(set) var threshold = -Float.infinity
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        items.reserveCapacity(min(capacity, 1024))
+    }
+
+    mutating func offer(_ candidate: ExactSearch.Candidate, in store: VectorStore) {
+        if items.count < capacity {
+            items.append(candidate)
+            siftUp(items.count - 1, store)
+        } else if isBetter(candidate, items[0], store) {
+            items[0] = candidate
+            siftDown(0, store)
+        } else {
+            return
+        }
+        if items.count == capacity { threshold = items[0].score }
+    }
+
+    /// All of them, best first.
+    consuming func sorted(in store: VectorStore) -> [ExactSearch.Candidate] {
+        items.sort { isBetter($0, $1, store) }
+        return items
+    }
+
+    /// Higher score first; equal scores in the order of the ids' bytes, so that an answer does not depend on slots.
+    private func isBetter(_ a: ExactSearch.Candidate, _ b: ExactSearch.Candidate, _ store: VectorStore) -> Bool {
+        a.score != b.score ? a.score > b.score : precedes(store.id(of: a.slot), store.id(of: b.slot))
+    }
+
+    private mutating func siftUp(_ start: Int, _ store: VectorStore) {
+        var child = start
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard isBetter(items[parent], items[child], store) else { return }
+            items.swapAt(parent, child)
+            child = parent
+        }
+    }
+
+    private mutating func siftDown(_ start: Int, _ store: VectorStore) {
+        var parent = start
+        while true {
+            var worst = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < items.count {
+                if isBetter(items[worst], items[child], store) { worst = child }
+            }
+            guard worst != parent else { return }
+            items.swapAt(parent, worst)
+            parent = worst
+        }
+    }
+}
+
+/// Byte order of ids.
+func precedes(_ a: UnsafeRawBufferPointer, _ b: UnsafeRawBufferPointer) -> Bool {
+    guard let first = a.baseAddress, let second = b.baseAddress else { return a.count < b.count }
+    let order = memcmp(first, second, min(a.count, b.count))
+    return order != 0 ? order < 0 : a.count < b.count
+}

@@ -1,0 +1,207 @@
+import SpringgLog
+
+/// All rows ever written under one index name, by the convergence rule: each id is a last-writer-wins register.
+///
+/// A register is in one of two places: a visible row lives in the `VectorStore`, where readers see it; everything else
+/// (tombstones, rows of an index that does not exist yet, rows of other dimensions) is kept here. When the index's
+/// lifetime changes, rows move between the two. The writer's thread only.
+final class IndexRows {
+    let name: String
+    private(set) var lifetime = IndexLifetime()
+    /// What readers hold; nil while the index does not exist.
+    private(set) var index: VectorIndex?
+
+    private enum Hidden {
+        case tombstone(EventVersion)
+        case row(EventVersion, vector: [UInt8], metadata: [UInt8])
+
+        var version: EventVersion {
+            switch self {
+            case .tombstone(let version), .row(let version, _, _): version
+            }
+        }
+    }
+
+    private var hidden: [VectorID: Hidden] = [:]
+    private var newestVersion = EventVersion.none
+    private let epochs: ReadEpochs
+    private let memory: MemoryAccount
+    private var counters = IndexCounters()
+
+    init(name: String, epochs: ReadEpochs, memory: MemoryAccount) {
+        self.name = name
+        self.epochs = epochs
+        self.memory = memory
+    }
+
+    deinit { memory.add(-hidden.reduce(0) { $0 + IndexRows.bytes(of: $1.value, $1.key) }) }
+
+    /// The version that stands under an id, visible or not; `.none` when nothing does.
+    func version(of id: UnsafeRawBufferPointer) -> EventVersion {
+        if let store = index?.store, let slot = store.slot(of: id) { return store.version(of: slot) }
+        return hidden.isEmpty ? .none : hidden[VectorID(trusted: id)]?.version ?? .none
+    }
+
+    /// Applies a put or a delete of a row.
+    func apply(_ event: Event, version: EventVersion, seen: EventVersion, recordBytes: Int, lsn: LSN) {
+        counters.logBytes += recordBytes
+        counters.lastLSN = lsn
+        defer { index?.update(counters) }
+        guard version > lifetime.deletedAt else { return }
+        switch event {
+        case .vectorPut(_, let id, let vector, let metadata):
+            guard let standing = admit(id, version, seen) else { return }
+            if isVisible(version, vectorBytes: vector.count), let store = index?.store {
+                if standing != .none, !hidden.isEmpty { hide(nil, VectorID(trusted: id)) }
+                store.put(id: id, vector: vector, metadata: metadata, version: version, lsn: lsn)
+            } else {
+                index?.store.remove(id: id, lsn: lsn)
+                hide(.row(version, vector: Array(vector), metadata: Array(metadata)), VectorID(trusted: id))
+            }
+        case .vectorDeleted(_, let id):
+            guard admit(id, version, seen) != nil else { return }
+            index?.store.remove(id: id, lsn: lsn)
+            hide(.tombstone(version), VectorID(trusted: id))
+        case .indexCreated, .indexDeleted:
+            preconditionFailure("\(name): an index event is no row event")
+        }
+    }
+
+    /// The last writer wins: returns what stood there if `version` is to replace it, nil if it is older or the same.
+    ///
+    /// A writer that had not seen what stood there wrote at the same time as another; such writes are counted.
+    private func admit(
+        _ id: UnsafeRawBufferPointer,
+        _ version: EventVersion,
+        _ seen: EventVersion
+    ) -> EventVersion? {
+        let standing = self.version(of: id)
+        guard standing != version else { return nil }
+        newestVersion = max(newestVersion, version)
+        if standing > lifetime.deletedAt, seen != standing { counters.concurrentWrites += 1 }
+        return version > standing ? standing : nil
+    }
+
+    private func isVisible(_ version: EventVersion, vectorBytes: Int) -> Bool {
+        guard let creation = lifetime.creation else { return false }
+        return version > creation.version && vectorBytes == creation.dimensions * 4
+    }
+
+    /// Follows a change of the index's existence.
+    func lifetimeChanged(to lifetime: IndexLifetime, recordBytes: Int, lsn: LSN) {
+        counters.logBytes += recordBytes
+        counters.lastLSN = lsn
+        let before = self.lifetime
+        self.lifetime = lifetime
+        if lifetime.deletedAt > before.deletedAt { drop(upTo: lifetime.deletedAt) }
+        if lifetime.creation != before.creation { settle(lsn) }
+        index?.update(counters)
+    }
+
+    /// Drops every row at or below the delete of the index.
+    private func drop(upTo deletedAt: EventVersion) {
+        if newestVersion <= deletedAt {
+            // The usual case, in constant time: nothing survives. The store goes when its last reader does.
+            index = nil
+            for (id, entry) in hidden { memory.add(-IndexRows.bytes(of: entry, id)) }
+            hidden = [:]
+            counters.conflicts = 0
+            return
+        }
+        for (id, entry) in hidden where entry.version <= deletedAt { hide(nil, id) }
+    }
+
+    /// Puts every row where it belongs by the lifetime in force: a new store, filled from the old one and from what was
+    /// hidden.
+    ///
+    /// Rare: it happens once when an index is made, and then only when nodes made or deleted it concurrently.
+    private func settle(_ lsn: LSN) {
+        let old = index
+        let oldHidden = hidden
+        for (id, entry) in oldHidden { memory.add(-IndexRows.bytes(of: entry, id)) }
+        hidden = [:]
+        counters.conflicts = 0
+        index = lifetime.creation.flatMap { creation in
+            VectorIndex(
+                name: name,
+                version: creation.version,
+                store: VectorStore(dimensions: creation.dimensions, epochs: epochs, memory: memory),
+                epochs: epochs
+            )
+        }
+        func place(
+            _ id: UnsafeRawBufferPointer,
+            _ version: EventVersion,
+            _ vector: UnsafeRawBufferPointer,
+            _ metadata: UnsafeRawBufferPointer
+        ) {
+            guard version > lifetime.deletedAt else { return }
+            if isVisible(version, vectorBytes: vector.count), let store = index?.store {
+                store.put(id: id, vector: vector, metadata: metadata, version: version, lsn: lsn)
+            } else {
+                hide(.row(version, vector: Array(vector), metadata: Array(metadata)), VectorID(trusted: id))
+            }
+        }
+        old?.store.forEachRun(at: LSN(.max - 1)) { first, _, _, count in
+            for slot in first..<first + UInt32(count) {
+                guard let store = old?.store else { return }
+                place(
+                    store.id(of: slot),
+                    store.version(of: slot),
+                    UnsafeRawBufferPointer(store.vector(of: slot)),
+                    store.metadata(of: slot)
+                )
+            }
+        }
+        for (id, entry) in oldHidden {
+            switch entry {
+            case .tombstone: if entry.version > lifetime.deletedAt { hide(entry, id) }
+            case .row(let version, let vector, let metadata):
+                id.withUTF8 { id in
+                    vector.withUnsafeBytes { vector in
+                        metadata.withUnsafeBytes { metadata in place(id, version, vector, metadata) }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sets or clears the hidden register of an id, keeping the counts.
+    private func hide(_ entry: Hidden?, _ id: VectorID) {
+        let old = hidden.updateValue(entry ?? .tombstone(.none), forKey: id)
+        if entry == nil { hidden[id] = nil }
+        if let old { account(old, id, -1) }
+        if let entry { account(entry, id, +1) }
+    }
+
+    private func account(_ entry: Hidden, _ id: VectorID, _ sign: Int) {
+        memory.add(sign * IndexRows.bytes(of: entry, id))
+        if case .row(let version, let vector, _) = entry, let creation = lifetime.creation,
+            version > creation.version, vector.count != creation.dimensions * 4
+        {
+            counters.conflicts += sign
+        }
+    }
+
+    /// Dictionary entry, and the arrays in it with their headers.
+    private static func bytes(of entry: Hidden, _ id: VectorID) -> Int {
+        let arrays =
+            switch entry {
+            case .tombstone: 0
+            case .row(_, let vector, let metadata): vector.count + metadata.count + 64
+            }
+        return MemoryLayout<Hidden>.stride + 48 + id.bytes.count + arrays
+    }
+}
+
+/// What is counted of an index beside its rows.
+struct IndexCounters: Sendable {
+    /// Rows that do not fit the index's dimensions: kept, invisible.
+    var conflicts = 0
+    /// Writes whose writer had not seen what they met.
+    var concurrentWrites = 0
+    /// Bytes of this index's records in the log.
+    var logBytes = 0
+    /// The last event about the index.
+    var lastLSN = LSN.zero
+}

@@ -1,0 +1,82 @@
+import Glibc
+import SpringgLog
+import Synchronization
+
+/// A block of rows in one allocation: the floats first, page-aligned, then what a scan needs, then the rest.
+///
+///     rows        capacity × stride × Float32     stride = dimensions rounded up to 16 floats (a cache line)
+///     lifespans   capacity × Lifespan             which moments see the row
+///     scales      capacity × Float32              1 / length of the vector; NaN: compute in double precision
+///     details     capacity × Details              id, metadata, version
+///
+/// A slot's bytes are written while no reader can see the row, and never again before it is reclaimed.
+struct RowChunk {
+    /// The LSN that made the row and the LSN that ended it; `.max` while there is none.
+    struct Lifespan: ~Copyable {
+        let born = Atomic<UInt64>(.max)
+        let died = Atomic<UInt64>(.max)
+    }
+
+    struct Details {
+        /// One allocation: id, then metadata.
+        var text: UnsafeMutableRawPointer?
+        var idBytes: UInt32 = 0
+        var metadataBytes: UInt32 = 0
+        var version = EventVersion.none
+    }
+
+    let rows: UnsafeMutablePointer<Float>
+    let lifespans: UnsafeMutablePointer<Lifespan>
+    let scales: UnsafeMutablePointer<Float>
+    let details: UnsafeMutablePointer<Details>
+
+    /// How the chunks of one store are laid out.
+    struct Layout: Sendable {
+        let dimensions: Int
+        let stride: Int
+        /// log2 of the rows in a chunk.
+        let shift: Int
+
+        /// Bytes of float rows that a chunk aims at: large enough that a scan runs through it, small enough for an
+        /// index of a few rows.
+        private static let targetBytes = 1 << 20
+
+        init(dimensions: Int) {
+            self.dimensions = dimensions
+            stride = (dimensions + 15) & ~15
+            var shift = 3
+            while shift < 13, (stride * 4) << (shift + 1) <= Layout.targetBytes { shift += 1 }
+            self.shift = shift
+        }
+
+        var capacity: Int { 1 << shift }
+        var mask: Int { capacity - 1 }
+        var rowBytes: Int { stride * 4 }
+        private var lifespanOffset: Int { capacity * rowBytes }
+        private var scaleOffset: Int { lifespanOffset + capacity * MemoryLayout<Lifespan>.stride }
+        private var detailsOffset: Int { (scaleOffset + capacity * 4 + 15) & ~15 }
+        /// Bytes of a chunk.
+        var bytes: Int { detailsOffset + capacity * MemoryLayout<Details>.stride }
+
+        func make() -> RowChunk {
+            let base = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 4096)
+            let chunk = RowChunk(
+                rows: base.bindMemory(to: Float.self, capacity: capacity * stride),
+                lifespans: (base + lifespanOffset).bindMemory(to: Lifespan.self, capacity: capacity),
+                scales: (base + scaleOffset).bindMemory(to: Float.self, capacity: capacity),
+                details: (base + detailsOffset).bindMemory(to: Details.self, capacity: capacity)
+            )
+            for slot in 0..<capacity {
+                (chunk.lifespans + slot).initialize(to: Lifespan())
+                (chunk.details + slot).initialize(to: Details())
+            }
+            return chunk
+        }
+    }
+
+    func destroy(_ layout: Layout) {
+        for slot in 0..<layout.capacity { free(details[slot].text) }
+        lifespans.deinitialize(count: layout.capacity)
+        UnsafeMutableRawPointer(rows).deallocate()
+    }
+}

@@ -1,0 +1,173 @@
+import SpringgLog
+
+/// Decides, in log order, what becomes of each command: the event it will be, or why it is refused.
+///
+/// A pure core: it reads the projections and the batch in hand, and changes only its own note of that batch. A decision
+/// holds against every command before it, logged or not yet: the effects of the batch lie over the projections until
+/// `batchEnded` says that they are in them, or that the batch failed and never happened.
+struct Sequencer {
+    struct Limits: Sendable {
+        var vectorsPerIndex: Int
+        var memoryBytes: Int
+    }
+
+    struct Admission {
+        var event: EncodedEvent
+        var version: EventVersion
+        var seen: EventVersion
+    }
+
+    private let limits: Limits
+    private var clock = HybridClock()
+    private let origin: OriginID
+
+    // The batch in hand.
+    private struct PendingIndex {
+        /// Dimensions while it exists, nil when it was deleted.
+        var dimensions: Int?
+        var newest: EventVersion
+        /// Rows in the projections are gone: the index was deleted in this batch.
+        var hidesStore: Bool
+        /// Rows that the batch adds to (or takes from) the count.
+        var added = 0
+    }
+    private struct PendingRow {
+        var exists: Bool
+        var version: EventVersion
+    }
+    private struct RowKey: Hashable {
+        var index: IndexName
+        var id: VectorID
+    }
+    private var indexes: [IndexName: PendingIndex] = [:]
+    private var rows: [RowKey: PendingRow] = [:]
+    private var pendingBytes = 0
+
+    init(origin: OriginID, limits: Limits, highestHLC: HLC) {
+        self.origin = origin
+        self.limits = limits
+        clock.observe(highestHLC)
+    }
+
+    /// Forgets the batch: its effects are in the projections now, or will never be.
+    mutating func batchEnded() {
+        indexes.removeAll(keepingCapacity: true)
+        rows.removeAll(keepingCapacity: true)
+        pendingBytes = 0
+    }
+
+    /// Decides a command.
+    ///
+    /// An admitted one counts as done for those that follow.
+    mutating func admit(
+        _ command: Command,
+        over state: Materializer,
+        wall: UInt64
+    ) -> Result<Admission, CommandError> {
+        switch command {
+        case .createIndex(let name, let dimensions):
+            guard (1...PreparedVector.dimensionsMax).contains(dimensions) else {
+                return .failure(.invalidDimensions(dimensions))
+            }
+            let index = pending(name, state)
+            guard index.dimensions == nil else { return .failure(.indexExists(name)) }
+            let version = tick(wall)
+            indexes[name] = PendingIndex(dimensions: dimensions, newest: version, hidesStore: index.hidesStore)
+            let event = EncodedEvent.indexCreated(
+                name: name.description,
+                dimensions: dimensions,
+                options: UnsafeRawBufferPointer(start: nil, count: 0)
+            )
+            return .success(Admission(event: event, version: version, seen: index.newest))
+
+        case .deleteIndex(let name):
+            let index = pending(name, state)
+            guard index.dimensions != nil else { return .failure(.indexNotFound(name)) }
+            let version = tick(wall)
+            indexes[name] = PendingIndex(dimensions: nil, newest: version, hidesStore: true)
+            for key in rows.keys where key.index == name { rows[key] = nil }
+            return .success(
+                Admission(event: .indexDeleted(name: name.description), version: version, seen: index.newest)
+            )
+
+        case .put(let row, let mustExist):
+            let key = RowKey(index: row.index, id: row.id)
+            var index = pending(row.index, state)
+            guard let dimensions = index.dimensions else { return .failure(.indexNotFound(row.index)) }
+            guard dimensions == row.dimensions else {
+                return .failure(.dimensionMismatch(expected: dimensions, got: row.dimensions))
+            }
+            let standing = pending(key, index, state)
+            if !standing.exists {
+                guard !mustExist else { return .failure(.vectorNotFound(row.id)) }
+                let count = (index.hidesStore ? 0 : state.rows(row.index.description)?.index?.count ?? 0) + index.added
+                guard limits.vectorsPerIndex == 0 || count < limits.vectorsPerIndex else {
+                    return .failure(.indexFull(row.index, limit: limits.vectorsPerIndex))
+                }
+                index.added += 1
+            }
+            if let refusal = checkMemory(row, state) { return .failure(refusal) }
+            let version = tick(wall)
+            indexes[row.index] = index
+            rows[key] = PendingRow(exists: true, version: version)
+            return .success(Admission(event: row.event, version: version, seen: standing.version))
+
+        case .delete(let name, let id):
+            let key = RowKey(index: name, id: id)
+            var index = pending(name, state)
+            guard index.dimensions != nil else { return .failure(.indexNotFound(name)) }
+            let standing = pending(key, index, state)
+            guard standing.exists else { return .failure(.vectorNotFound(id)) }
+            let version = tick(wall)
+            index.added -= 1
+            indexes[name] = index
+            rows[key] = PendingRow(exists: false, version: version)
+            let event = id.withUTF8 { EncodedEvent.vectorDeleted(index: name.description, id: $0) }
+            return .success(Admission(event: event, version: version, seen: standing.version))
+        }
+    }
+
+    private mutating func tick(_ wall: UInt64) -> EventVersion {
+        EventVersion(hlc: clock.tick(wall: wall), origin: origin)
+    }
+
+    private func pending(_ name: IndexName, _ state: Materializer) -> PendingIndex {
+        if let index = indexes[name] { return index }
+        let lifetime = state.lifetime(name.description)
+        return PendingIndex(
+            dimensions: lifetime.creation?.dimensions,
+            newest: lifetime.newest,
+            hidesStore: false
+        )
+    }
+
+    private func pending(_ key: RowKey, _ index: PendingIndex, _ state: Materializer) -> PendingRow {
+        if let row = rows[key] { return row }
+        guard !index.hidesStore, let stored = state.rows(key.index.description) else {
+            return PendingRow(exists: false, version: .none)
+        }
+        return key.id.withUTF8 { id in
+            PendingRow(exists: stored.index?.store.slot(of: id) != nil, version: stored.version(of: id))
+        }
+    }
+
+    /// `max_memory_mb`, before anything is allocated for the row.
+    ///
+    /// A replacement needs room too: the old row stays until its readers are gone.
+    private mutating func checkMemory(_ row: PreparedVector, _ state: Materializer) -> CommandError? {
+        guard limits.memoryBytes > 0 else { return nil }
+        let rowBytes = (row.dimensions * 4 + 63) & ~63
+        let needed = rowBytes + row.event.payloadBytes - row.dimensions * 4 + 96
+        let used = state.directory.memory.total + pendingBytes
+        guard used + needed <= limits.memoryBytes else {
+            let megabyte = 1 << 20
+            return .memoryLimitExceeded(
+                usedMB: used / megabyte,
+                newMB: max(1, needed / megabyte),
+                limitMB: limits.memoryBytes / megabyte
+            )
+        }
+        pendingBytes += needed
+        return nil
+    }
+}

@@ -1,0 +1,294 @@
+import CSpringg
+import Glibc
+import SpringgLog
+import Synchronization
+
+/// The visible rows of one index: id ↔ slot, vectors in large aligned chunks, metadata as bytes.
+///
+/// One writer, any number of readers, neither waiting for the other: a replaced row gets a new slot, and the old one
+/// lives until no reader can see it (`ReadEpochs`). Only the table of ids is behind a lock, held for a look-up.
+final class VectorStore: @unchecked Sendable {
+    // Why @unchecked: what readers touch is atomic (`directory`, `slotCount`, lifespans), behind `shared`'s lock, or
+    // immutable while they can see it (rows between birth and reclamation). The other fields are the writer's alone.
+
+    let layout: RowChunk.Layout
+    private let epochs: ReadEpochs
+    private let memory: MemoryAccount
+
+    /// Pointers to the chunks; replaced by a larger copy when it is full.
+    private let directory: Atomic<UnsafeMutablePointer<RowChunk>?>
+    /// Slots that have ever been used; readers look at no others.
+    private let slotCount = Atomic<Int>(0)
+
+    struct Shared {
+        var table = IDTable()
+        var digest = StateDigest()
+    }
+
+    let shared = Mutex(Shared())
+
+    // The writer's own.
+    private var chunkCount = 0
+    private var directoryCapacity = 16
+    private var retiredDirectories: [UnsafeMutablePointer<RowChunk>] = []
+    private var freeSlots: [UInt32] = []
+    private var endedSlots: [(slot: UInt32, died: LSN)] = []
+    /// Bytes of ids and metadata, with what the allocator adds to each.
+    private var textBytes = 0
+
+    init(dimensions: Int, epochs: ReadEpochs, memory: MemoryAccount) {
+        layout = RowChunk.Layout(dimensions: dimensions)
+        self.epochs = epochs
+        self.memory = memory
+        directory = Atomic(.allocate(capacity: directoryCapacity))
+        memory.add(shared.withLock { $0.table.bytes })
+    }
+
+    deinit {
+        memory.add(-bytes)
+        guard let chunks = directory.load(ordering: .relaxed) else { return }
+        for chunk in 0..<chunkCount { chunks[chunk].destroy(layout) }
+        chunks.deallocate()
+        for old in retiredDirectories { old.deallocate() }
+    }
+
+    // MARK: - Reading, from any thread
+
+    /// Rows that are visible now.
+    var count: Int { shared.withLock { $0.table.count } }
+
+    /// Bytes held: chunks, ids and metadata, the table of ids.
+    var bytes: Int {
+        memoryOfChunks.load(ordering: .relaxed) + shared.withLock { $0.table.bytes }
+    }
+    private let memoryOfChunks = Atomic<Int>(0)
+
+    @inline(__always)
+    private func chunk(_ number: Int) -> RowChunk {
+        // Never nil after the initialiser; a chunk's pointer is there before a slot in it is published.
+        directory.load(ordering: .acquiring).unsafelyUnwrapped[number]
+    }
+
+    /// The slot of an id, if it is visible.
+    func slot(of id: UnsafeRawBufferPointer) -> UInt32? {
+        let hash = IDTable.hash(id)
+        return shared.withLock { $0.table.find(hash) { self.id(of: $0) == id } }
+    }
+
+    func id(of slot: UInt32) -> UnsafeRawBufferPointer {
+        let details = chunk(Int(slot) >> layout.shift).details[Int(slot) & layout.mask]
+        return UnsafeRawBufferPointer(start: details.text, count: Int(details.idBytes))
+    }
+
+    func metadata(of slot: UInt32) -> UnsafeRawBufferPointer {
+        let details = chunk(Int(slot) >> layout.shift).details[Int(slot) & layout.mask]
+        return UnsafeRawBufferPointer(
+            start: details.text.map { $0 + Int(details.idBytes) },
+            count: Int(details.metadataBytes)
+        )
+    }
+
+    func vector(of slot: UInt32) -> UnsafeBufferPointer<Float> {
+        let chunk = chunk(Int(slot) >> layout.shift)
+        return UnsafeBufferPointer(
+            start: chunk.rows + (Int(slot) & layout.mask) * layout.stride,
+            count: layout.dimensions
+        )
+    }
+
+    func version(of slot: UInt32) -> EventVersion {
+        chunk(Int(slot) >> layout.shift).details[Int(slot) & layout.mask].version
+    }
+
+    /// Calls `body` for each run of neighbouring slots visible at `moment`: first slot, rows, scales, length of the run.
+    func forEachRun(
+        at moment: LSN,
+        _ body: (UInt32, UnsafePointer<Float>, UnsafePointer<Float>, Int) -> Void
+    ) {
+        let slots = slotCount.load(ordering: .acquiring)
+        var first = 0
+        while first < slots {
+            let chunk = chunk(first >> layout.shift)
+            let end = min(layout.capacity, slots - first)
+            var start = 0
+            while start < end {
+                while start < end, !isVisible(chunk, start, moment) { start += 1 }
+                var stop = start
+                while stop < end, isVisible(chunk, stop, moment) { stop += 1 }
+                if stop > start {
+                    body(UInt32(first + start), chunk.rows + start * layout.stride, chunk.scales + start, stop - start)
+                }
+                start = stop
+            }
+            first += layout.capacity
+        }
+    }
+
+    /// `died` is read before `born`: a slot that is being reused shows its reset birth once its reset death is seen.
+    @inline(__always)
+    private func isVisible(_ chunk: RowChunk, _ place: Int, _ moment: LSN) -> Bool {
+        let died = chunk.lifespans[place].died.load(ordering: .acquiring)
+        let born = chunk.lifespans[place].born.load(ordering: .acquiring)
+        return born <= moment.rawValue && moment.rawValue < died
+    }
+
+    // MARK: - Writing, by the writer's thread alone
+
+    /// Writes a row that becomes visible with `lsn`, replacing the one of the same id.
+    func put(
+        id: UnsafeRawBufferPointer,
+        vector: UnsafeRawBufferPointer,
+        metadata: UnsafeRawBufferPointer,
+        version: EventVersion,
+        lsn: LSN
+    ) {
+        precondition(
+            vector.count == layout.dimensions * 4,
+            "vector of \(vector.count) bytes in \(layout.dimensions) dimensions"
+        )
+        let slot = takeSlot()
+        let chunk = chunk(Int(slot) >> layout.shift)
+        let place = Int(slot) & layout.mask
+
+        let row = chunk.rows + place * layout.stride
+        UnsafeMutableRawPointer(row).copyMemory(from: vector.baseAddress.unsafelyUnwrapped, byteCount: vector.count)
+        for index in layout.dimensions..<layout.stride { row[index] = 0 }
+        chunk.scales[place] = Distance.scale(UnsafeBufferPointer(start: row, count: layout.dimensions))
+
+        let text = VectorStore.allocateText(id, metadata)
+        countText(text.bytes)
+        chunk.details[place] = RowChunk.Details(
+            text: text.start,
+            idBytes: UInt32(id.count),
+            metadataBytes: UInt32(metadata.count),
+            version: version
+        )
+        chunk.lifespans[place].born.store(lsn.rawValue, ordering: .releasing)
+
+        let hash = IDTable.hash(id)
+        shared.withLock { shared in
+            let old = shared.table.find(hash) { self.id(of: $0) == id }
+            if let old {
+                shared.digest.remove(id: id, version: self.version(of: old))
+                _ = shared.table.replace(hash, with: slot) { $0 == old }
+                end(old, lsn)
+            } else {
+                let before = shared.table.bytes
+                shared.table.insert(hash, slot)
+                memory.add(shared.table.bytes - before)
+            }
+            shared.digest.insert(id: id, version: version)
+        }
+    }
+
+    /// Ends a row with `lsn`.
+    func remove(id: UnsafeRawBufferPointer, lsn: LSN) {
+        let hash = IDTable.hash(id)
+        shared.withLock { shared in
+            guard let slot = shared.table.find(hash, { self.id(of: $0) == id }) else { return }
+            shared.digest.remove(id: id, version: self.version(of: slot))
+            shared.table.remove(hash) { $0 == slot }
+            end(slot, lsn)
+        }
+    }
+
+    /// Takes back the slots that no reader can see any more.
+    func reclaim() {
+        guard !endedSlots.isEmpty else { return }
+        let horizon = epochs.reclaimable()
+        var kept = 0
+        for ended in endedSlots {
+            guard ended.died <= horizon else {
+                endedSlots[kept] = ended
+                kept += 1
+                continue
+            }
+            let chunk = chunk(Int(ended.slot) >> layout.shift)
+            let place = Int(ended.slot) & layout.mask
+            let details = chunk.details[place]
+            free(details.text)
+            countText(-VectorStore.textBytes(Int(details.idBytes) + Int(details.metadataBytes)))
+            chunk.details[place] = RowChunk.Details()
+            // Birth before death: see `isVisible`.
+            chunk.lifespans[place].born.store(.max, ordering: .releasing)
+            chunk.lifespans[place].died.store(.max, ordering: .releasing)
+            freeSlots.append(ended.slot)
+        }
+        endedSlots.removeSubrange(kept...)
+    }
+
+    private func end(_ slot: UInt32, _ lsn: LSN) {
+        let chunk = chunk(Int(slot) >> layout.shift)
+        chunk.lifespans[Int(slot) & layout.mask].died.store(lsn.rawValue, ordering: .releasing)
+        endedSlots.append((slot, lsn))
+    }
+
+    private func takeSlot() -> UInt32 {
+        if let slot = freeSlots.popLast() { return slot }
+        let slot = slotCount.load(ordering: .relaxed)
+        precondition(slot < Int(UInt32.max), "an index holds at most \(UInt32.max) rows")
+        if slot >> layout.shift == chunkCount { addChunk() }
+        slotCount.store(slot + 1, ordering: .releasing)
+        return UInt32(slot)
+    }
+
+    private func addChunk() {
+        // Never nil after the initialiser.
+        var chunks = directory.load(ordering: .relaxed).unsafelyUnwrapped
+        if chunkCount == directoryCapacity {
+            let larger = UnsafeMutablePointer<RowChunk>.allocate(capacity: directoryCapacity * 2)
+            larger.initialize(from: chunks, count: chunkCount)
+            // A reader may still hold the old one. All old ones together are smaller than the new one: kept to the end.
+            retiredDirectories.append(chunks)
+            directoryCapacity *= 2
+            chunks = larger
+        }
+        (chunks + chunkCount).initialize(to: layout.make())
+        directory.store(chunks, ordering: .releasing)
+        chunkCount += 1
+        count(layout.bytes)
+    }
+
+    private static func allocateText(
+        _ id: UnsafeRawBufferPointer,
+        _ metadata: UnsafeRawBufferPointer
+    ) -> (start: UnsafeMutableRawPointer, bytes: Int) {
+        let count = id.count + metadata.count
+        guard let start = malloc(count) else { fatalError("out of memory for \(count) bytes of id and metadata") }
+        let text = UnsafeMutableRawBufferPointer(start: start, count: count)
+        text.store(metadata, at: text.store(id, at: 0))
+        return (start, textBytes(count))
+    }
+
+    /// What the allocator takes for `count` bytes: eight bytes of its own, in steps of sixteen.
+    private static func textBytes(_ count: Int) -> Int { max(32, (count + 8 + 15) & ~15) }
+
+    private func countText(_ bytes: Int) { count(bytes) }
+
+    private func count(_ bytes: Int) {
+        memoryOfChunks.wrappingAdd(bytes, ordering: .relaxed)
+        memory.add(bytes)
+    }
+
+    /// Bytes that one more row would take.
+    func bytesForRow(textBytes: Int) -> Int {
+        let text = VectorStore.textBytes(textBytes)
+        if !freeSlots.isEmpty { return text }
+        return slotCount.load(ordering: .relaxed) >> layout.shift == chunkCount ? text + layout.bytes : text
+    }
+}
+
+/// Bytes that the projections hold, counted exactly as they are allocated and released.
+final class MemoryAccount: Sendable {
+    private let bytes = Atomic<Int>(0)
+
+    func add(_ count: Int) { bytes.wrappingAdd(count, ordering: .relaxed) }
+
+    var total: Int { bytes.load(ordering: .relaxed) }
+}
+
+func == (a: UnsafeRawBufferPointer, b: UnsafeRawBufferPointer) -> Bool {
+    guard a.count == b.count else { return false }
+    guard let first = a.baseAddress, let second = b.baseAddress else { return true }
+    return memcmp(first, second, a.count) == 0
+}

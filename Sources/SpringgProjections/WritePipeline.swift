@@ -1,0 +1,172 @@
+import SpringgLog
+
+/// The one way a write takes: commands gather in a queue, the writer's thread sequences what has gathered, stages it,
+/// commits it with one sync, applies it and answers.
+///
+/// While one batch syncs, the next gathers: that is the whole of group commit, and it needs no timer. Submitters never
+/// wait; the queue is bounded by what the server admits.
+final class WritePipeline: @unchecked Sendable {
+    // Why @unchecked: `queue` and `isClosing` are only touched while `doorbell` is locked; everything else is immutable
+    // or belongs to the writer's thread.
+
+    typealias Completion = @Sendable ([Result<Receipt, CommandError>]) -> Void
+
+    private struct Submission {
+        var commands: [Command]
+        var completion: Completion
+    }
+
+    private let doorbell = Doorbell()
+    private var queue: [Submission] = []
+    private var isClosing = false
+    private var isWaiting = false
+
+    /// Takes commands in; `completion` is called once, on the writer's thread.
+    func submit(_ commands: [Command], _ completion: @escaping Completion) {
+        let (accepted, wake) = doorbell.withLock {
+            if isClosing { return (false, false) }
+            queue.append(Submission(commands: commands, completion: completion))
+            return (true, isWaiting)
+        }
+        if wake { doorbell.ring() }
+        if !accepted { completion(commands.map { _ in .failure(.shuttingDown) }) }
+    }
+
+    /// Takes no more commands; the thread ends once it has answered those it has.
+    func close() {
+        doorbell.withLock { isClosing = true }
+        doorbell.ring()
+    }
+
+    /// The writer's thread.
+    func run(_ writer: LogWriter, _ sequencer: Sequencer, _ materializer: Materializer, wallClock: () -> UInt64) {
+        var batch = Batch(writer: writer, sequencer: sequencer, materializer: materializer)
+        while let submissions = take(syncIntervalOf: writer) {
+            guard !submissions.isEmpty else {
+                // The interval has passed. A failure turns the log read-only, which the next write reports.
+                try? writer.sync()
+                continue
+            }
+            let wall = wallClock()
+            for submission in submissions {
+                batch.add(submission.commands, submission.completion, wall: wall)
+            }
+            batch.flush()
+            writer.prepareAhead()
+        }
+        writer.close()
+    }
+
+    /// Waits for submissions.
+    ///
+    /// Empty: time to sync. Nil: closed and drained.
+    private func take(syncIntervalOf writer: LogWriter) -> [Submission]? {
+        var timeout: Int?
+        if case .interval(let milliseconds) = writer.log.options.durability, writer.needsSync { timeout = milliseconds }
+        return doorbell.withLock {
+            if queue.isEmpty && !isClosing {
+                isWaiting = true
+                doorbell.wait(milliseconds: timeout)
+                isWaiting = false
+            }
+            if queue.isEmpty { return isClosing ? nil : [] }
+            var taken: [Submission] = []
+            swap(&taken, &queue)
+            return taken
+        }
+    }
+}
+
+/// What has been staged and not yet answered.
+private struct Batch {
+    let writer: LogWriter
+    var sequencer: Sequencer
+    let materializer: Materializer
+
+    /// Answers of one submission, complete once all its events are committed.
+    private final class Ticket {
+        var results: [Result<Receipt, CommandError>] = []
+        let completion: WritePipeline.Completion
+        init(_ completion: @escaping WritePipeline.Completion) { self.completion = completion }
+    }
+
+    private struct Staged {
+        var event: EncodedEvent
+        var receipt: Receipt
+        var ticket: Ticket
+        var place: Int
+    }
+
+    private var staged: [Staged] = []
+    private var tickets: [Ticket] = []
+
+    init(writer: LogWriter, sequencer: Sequencer, materializer: Materializer) {
+        self.writer = writer
+        self.sequencer = sequencer
+        self.materializer = materializer
+    }
+
+    mutating func add(_ commands: [Command], _ completion: @escaping WritePipeline.Completion, wall: UInt64) {
+        let ticket = Ticket(completion)
+        ticket.results.reserveCapacity(commands.count)
+        for command in commands {
+            ticket.results.append(.failure(.shuttingDown))
+            let place = ticket.results.count - 1
+            switch sequencer.admit(command, over: materializer, wall: wall) {
+            case .failure(let error):
+                ticket.results[place] = .failure(error)
+            case .success(let admission):
+                do {
+                    if !writer.hasRoom(for: admission.event) { commit() }
+                    let (lsn, sequence) = try writer.stage(
+                        admission.event,
+                        hlc: admission.version.hlc,
+                        seen: admission.seen
+                    )
+                    let receipt = Receipt(
+                        origin: admission.version.origin,
+                        sequence: sequence,
+                        hlc: admission.version.hlc,
+                        lsn: lsn
+                    )
+                    staged.append(Staged(event: admission.event, receipt: receipt, ticket: ticket, place: place))
+                } catch {
+                    // The sequencer counts this command as done; commit what is staged, so that it forgets the batch.
+                    commit()
+                    ticket.results[place] = .failure(CommandError(error))
+                }
+            }
+        }
+        tickets.append(ticket)
+    }
+
+    /// Commits, shows and answers everything that was added.
+    mutating func flush() {
+        commit()
+        for ticket in tickets { ticket.completion(ticket.results) }
+        tickets.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func commit() {
+        defer {
+            staged.removeAll(keepingCapacity: true)
+            sequencer.batchEnded()
+        }
+        do {
+            try writer.commit()
+        } catch {
+            for entry in staged { entry.ticket.results[entry.place] = .failure(CommandError(error)) }
+            return
+        }
+        guard let last = staged.last else { return }
+        for entry in staged {
+            let envelope = entry.event.envelope
+            // An event that this process has just encoded decodes.
+            guard let event = envelope.event else { preconditionFailure("LSN \(entry.receipt.lsn) does not decode") }
+            materializer.apply(event, of: envelope, recordBytes: entry.event.recordBytes, lsn: entry.receipt.lsn)
+            entry.ticket.results[entry.place] = .success(entry.receipt)
+        }
+        materializer.publish()
+        writer.log.markApplied(last.receipt.lsn)
+    }
+}

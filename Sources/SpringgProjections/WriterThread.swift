@@ -1,0 +1,86 @@
+import CSpringg
+import Glibc
+
+/// A thread of its own for blocking work, with a name for the tools that show threads.
+final class WriterThread: @unchecked Sendable {
+    // Why @unchecked: `handle` is written by the initialiser and read by `join`, which its owner calls once, after it.
+    private var handle = pthread_t()
+
+    private final class Body {
+        let name: String
+        let run: () -> Void
+        init(_ name: String, _ run: @escaping () -> Void) {
+            self.name = name
+            self.run = run
+        }
+    }
+
+    /// Starts `body`.
+    ///
+    /// The thread ends when it returns.
+    init(name: String, _ body: sending @escaping () -> Void) {
+        let context = Unmanaged.passRetained(Body(name, body)).toOpaque()
+        let code = pthread_create(
+            &handle,
+            nil,
+            { context in
+                guard let context else { return nil }
+                let body = Unmanaged<Body>.fromOpaque(context).takeRetainedValue()
+                springg_name_thread(body.name)
+                body.run()
+                return nil
+            },
+            context
+        )
+        precondition(code == 0, "pthread_create: \(String(cString: strerror(code)))")
+    }
+
+    /// Waits until the body has returned.
+    func join() { pthread_join(handle, nil) }
+}
+
+/// A mutex and a condition: what a producer rings and one consumer waits at.
+final class Doorbell: @unchecked Sendable {
+    // Why @unchecked: both are made for sharing between threads and stay at the address where they were initialised.
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    init() {
+        pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
+    }
+
+    func withLock<R>(_ body: () -> R) -> R {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body()
+    }
+
+    /// Wakes the consumer.
+    func ring() { pthread_cond_signal(condition) }
+
+    /// Gives up the lock, which must be held, until rung or until `milliseconds` have passed (nil: for ever).
+    func wait(milliseconds: Int?) {
+        guard let milliseconds else {
+            pthread_cond_wait(condition, mutex)
+            return
+        }
+        var deadline = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &deadline)
+        let nanoseconds = deadline.tv_nsec + (milliseconds % 1000) * 1_000_000
+        deadline.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
+        deadline.tv_nsec = nanoseconds % 1_000_000_000
+        pthread_cond_timedwait(condition, mutex, &deadline)
+    }
+}

@@ -1,0 +1,57 @@
+import Glibc
+
+/// TCP connections of tests, as plain descriptors.
+enum Socket {
+    /// Connects to a port of an IPv4 address.
+    ///
+    /// The descriptor is blocking, closed in children, and has no Nagle delay.
+    static func connect(host: String, port: Int) throws -> Int32 {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw TestKitError.system("making a socket") }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(truncatingIfNeeded: port)).bigEndian
+        address.sin_addr.s_addr = inet_addr(host)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard result == 0 else {
+            let error = TestKitError.system("connecting to \(host):\(port)")
+            close(descriptor)
+            throw error
+        }
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        return descriptor
+    }
+
+    /// A port of the loopback that nobody listens on at this moment.
+    static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let result = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+            }
+        }
+        guard result == 0 else { throw TestKitError.system("looking for a free port") }
+        return Int(in_port_t(bigEndian: address.sin_port))
+    }
+
+    /// Waits until the descriptor has one of the events, or throws at the deadline.
+    static func wait(_ descriptor: Int32, for events: Int32, until deadline: Deadline, _ what: String) throws {
+        var entry = pollfd(fd: descriptor, events: Int16(events), revents: 0)
+        while true {
+            let result = poll(&entry, 1, deadline.pollMilliseconds)
+            if result > 0 { return }
+            if result == 0, deadline.isOver { throw TestKitError("time-out \(what)") }
+            if result < 0, errno != EINTR { throw TestKitError.system(what) }
+        }
+    }
+}

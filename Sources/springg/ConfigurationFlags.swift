@@ -1,0 +1,92 @@
+import ArgumentParser
+import SpringgConfiguration
+
+/// `--config FILE`, on every command that needs settings.
+struct ConfigurationFileOption: ParsableArguments {
+    @Option(
+        name: .customLong("config"),
+        help: ArgumentHelp(
+            "Read this file instead of ./springg.json or $HOME/springg.json.",
+            valueName: "file"
+        )
+    )
+    var file: String?
+}
+
+/// One flag for every key of the table.
+///
+/// Names, kinds and help come from there; only the list stands here, because the parser finds flags by looking at the
+/// properties of a type.
+struct ConfigurationFlags: ParsableArguments {
+    @Option(Keys.port) var port: String?
+    @Option(Keys.bindAddress) var bindAddress: String?
+    @Option(Keys.jwtSecret) var jwtSecret: String?
+    @Option(Keys.requireJWT) var requireJWT: String?
+    @Option(Keys.dataPath) var dataPath: String?
+    @Option(Keys.dimensions) var dimensions: String?
+    @Option(Keys.durability) var durability: String?
+    @Option(Keys.durabilityInterval) var durabilityInterval: String?
+    @Option(Keys.logSegmentMB) var logSegmentMB: String?
+    @Option(Keys.logWriteZerosAhead) var logWriteZerosAhead: String?
+    @Option(Keys.persistenceInterval) var persistenceInterval: String?
+    @Option(Keys.maxVectorsPerIndex) var maxVectorsPerIndex: String?
+    @Option(Keys.maxMemoryMB) var maxMemoryMB: String?
+    @Option(Keys.maxConcurrentBulkRequests) var maxConcurrentBulkRequests: String?
+    @Option(Keys.bulkCPUThresholdPercent) var bulkCPUThresholdPercent: String?
+    @Option(Keys.rateLimitPerSecond) var rateLimitPerSecond: String?
+    @Option(Keys.rateLimitBurst) var rateLimitBurst: String?
+    @Option(Keys.maxBodyMB) var maxBodyMB: String?
+    @Option(Keys.maxConnections) var maxConnections: String?
+    @Option(Keys.requestTimeout) var requestTimeout: String?
+    @Option(Keys.readTimeout) var readTimeout: String?
+    @Option(Keys.writeTimeout) var writeTimeout: String?
+    @Option(Keys.idleTimeout) var idleTimeout: String?
+    @Option(Keys.shutdownGrace) var shutdownGrace: String?
+    @Option(Keys.ioThreads) var ioThreads: String?
+    @Option(Keys.searchThreads) var searchThreads: String?
+    @Option(Keys.logLevel) var logLevel: String?
+    @Option(Keys.logFormat) var logFormat: String?
+    @Option(Keys.s3Bucket) var s3Bucket: String?
+    @Option(Keys.s3Region) var s3Region: String?
+    @Option(Keys.s3SyncInterval) var s3SyncInterval: String?
+    @Option(Keys.clusterEnabled) var clusterEnabled: String?
+    @Option(Keys.clusterBindPort) var clusterBindPort: String?
+
+    /// Key name → text, of the flags that were given.
+    func given() -> [String: String] {
+        var texts: [String: String] = [:]
+        var flagCount = 0
+        for child in Mirror(reflecting: self).children {
+            guard let option = child.value as? Option<String?>, let label = child.label else { continue }
+            flagCount += 1
+            let key = Keys.all.first { ConfigurationFlags.squeezed($0.name) == ConfigurationFlags.squeezed(label) }
+            guard let key else { preconditionFailure("the flag \(label) belongs to no key") }
+            texts[key.name] = option.wrappedValue
+        }
+        precondition(flagCount == Keys.all.count, "\(flagCount) flags for \(Keys.all.count) keys")
+        // For the Go program --port 0 meant "as configured"; unit files may still say so.
+        if texts[Keys.port.name] == "0" { texts[Keys.port.name] = nil }
+        return texts
+    }
+
+    /// `_requireJWT` and `require_jwt` alike become `requirejwt`.
+    private static func squeezed(_ name: String) -> String { name.lowercased().filter { $0 != "_" } }
+}
+
+extension Option where Value == String? {
+    /// The flag of a key.
+    ///
+    /// A true/false key may stand without a value, which means true.
+    init(_ key: some AnyConfigurationKey) {
+        let defaultText = key.defaultValue.text
+        let help = ArgumentHelp(
+            "\(key.meaning)" + (defaultText.isEmpty ? "" : " (default: \(defaultText))"),
+            valueName: key.defaultValue is Bool ? "true|false" : key.kind
+        )
+        if key.defaultValue is Bool {
+            self.init(wrappedValue: nil, name: .customLong(key.flagName), defaultAsFlag: "true", help: help)
+        } else {
+            self.init(name: .customLong(key.flagName), help: help)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+import Logging
+import SpringgConfiguration
+import SpringgLog
+import SpringgNet
+import SpringgProjections
+
+/// The composition root: the one place that knows every part, puts them together and takes them apart.
+struct Node {
+    let database: Database
+    let server: APIServer
+    let logger: Logger
+    let graceSeconds: Double
+    private let bindAddress: String
+
+    /// Opens the database, then listens.
+    ///
+    /// Blocks the calling thread, which must not belong to an event loop.
+    /// - Throws: `CommandFailure` with the part's own description.
+    static func start(_ settings: Configuration, logger: Logger) throws -> Node {
+        announce(settings, logger: logger)
+        let database = try open(settings, logger: logger)
+        let options = serverOptions(settings)
+        do {
+            let server = try Blocking.wait {
+                try await APIServer.start(database: database, options: options, logger: logger)
+            }
+            return Node(
+                database: database,
+                server: server,
+                logger: logger,
+                graceSeconds: settings[Keys.shutdownGrace].seconds,
+                bindAddress: options.host
+            )
+        } catch {
+            database.close()
+            throw CommandFailure(
+                "cannot listen on \(options.host) port \(options.port): \(error)",
+                advice: "choose another with --port or --bind-address, or stop the program that holds it"
+            )
+        }
+    }
+
+    /// Where a client on this machine reaches the server.
+    var url: String {
+        switch bindAddress {
+        case "0.0.0.0", "::": "http://127.0.0.1:\(server.port)"
+        case let address where address.contains(":"): "http://[\(address)]:\(server.port)"
+        default: "http://\(bindAddress):\(server.port)"
+        }
+    }
+
+    /// Lets running requests finish, then syncs and closes the log.
+    ///
+    /// Blocks the calling thread.
+    func stop() {
+        let (server, grace) = (server, graceSeconds)
+        // The closure cannot throw; the bridge is written for both cases.
+        try? Blocking.wait { await server.shutdown(gracePeriodSeconds: grace) }
+        database.close()
+    }
+
+    // MARK: - Parts
+
+    private static func open(_ settings: Configuration, logger: Logger) throws -> Database {
+        let reporter = ReplayReporter(logger: logger)
+        let options = databaseOptions(settings, progress: reporter.report)
+        let database: Database
+        do {
+            defer { reporter.finish() }
+            database = try Database.open(options)
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+        logger.info(
+            "Opened database",
+            metadata: [
+                "data_path": "\(options.dataPath)",
+                "indexes": "\(database.indexes().count)",
+                "vectors": "\(database.vectorCount)",
+                "seconds": "\(reporter.elapsedSeconds)",
+            ]
+        )
+        return database
+    }
+
+    private static func databaseOptions(
+        _ settings: Configuration,
+        progress: @escaping @Sendable (ReplayProgress) -> Void
+    ) -> DatabaseOptions {
+        var options = DatabaseOptions(dataPath: settings[Keys.dataPath])
+        let isInterval = settings[Keys.durability] == "interval"
+        options.durability =
+            isInterval ? .interval(milliseconds: settings[Keys.durabilityInterval].milliseconds) : .fsync
+        options.segmentBytes = settings[Keys.logSegmentMB] << 20
+        options.maxVectorsPerIndex = settings[Keys.maxVectorsPerIndex]
+        options.maxMemoryBytes = settings[Keys.maxMemoryMB] << 20
+        options.writeZerosAhead = settings[Keys.logWriteZerosAhead]
+        options.progress = progress
+        return options
+    }
+
+    private static func serverOptions(_ settings: Configuration) -> ServerOptions {
+        var options = ServerOptions()
+        let secret = settings[Keys.jwtSecret]
+        options.host = settings[Keys.bindAddress]
+        options.port = settings[Keys.port]
+        options.ioThreads = settings[Keys.ioThreads]
+        options.searchThreads = settings[Keys.searchThreads]
+        options.jwtSecret = secret.isEmpty ? nil : secret
+        options.requireJWT = settings[Keys.requireJWT]
+        options.defaultDimensions = settings[Keys.dimensions]
+        options.rateLimitPerSecond = settings[Keys.rateLimitPerSecond]
+        options.rateLimitBurst = settings[Keys.rateLimitBurst]
+        options.bodyBytesMax = settings[Keys.maxBodyMB] << 20
+        options.requestTimeoutSeconds = settings[Keys.requestTimeout].seconds
+        options.readTimeoutSeconds = settings[Keys.readTimeout].seconds
+        options.writeTimeoutSeconds = settings[Keys.writeTimeout].seconds
+        options.idleTimeoutSeconds = settings[Keys.idleTimeout].seconds
+        options.connectionsMax = settings[Keys.maxConnections]
+        options.bulkConcurrencyMax = settings[Keys.maxConcurrentBulkRequests]
+        options.bulkCPUThresholdPercent = settings[Keys.bulkCPUThresholdPercent]
+        options.clusterEnabled = settings[Keys.clusterEnabled]
+        return options
+    }
+
+    /// The start-up lines, and a warning for whatever was asked for and is not there.
+    private static func announce(_ settings: Configuration, logger: Logger) {
+        logger.info("Starting Springg server on port \(settings[Keys.port])")
+        logger.info("JWT authentication: \(settings[Keys.requireJWT])")
+        for warning in settings.warnings { logger.warning("Configuration: \(warning)") }
+        if !settings[Keys.requireJWT] {
+            logger.warning("Everyone who reaches this port can read and write: require_jwt is false")
+        }
+        if !settings.isSet(Keys.dataPath) {
+            logger.warning("data_path is not set: the data lies in a directory that many systems empty when they start")
+        }
+        if settings[Keys.durability] == "interval" {
+            logger.warning("A power cut may lose the writes of the last \(settings[Keys.durabilityInterval])")
+        }
+        if !settings[Keys.s3Bucket].isEmpty {
+            logger.warning("s3_bucket is set, but the S3 archive is not in this version: nothing is archived")
+        }
+        if settings.isSet(Keys.clusterEnabled), settings[Keys.clusterEnabled] {
+            logger.warning("cluster_enabled is true, but this version runs as a single node: nothing is replicated")
+        }
+    }
+}

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Makes sure that this machine can build Springg: a Swift toolchain and a few Debian packages.
+#
+# Does nothing when everything is there. Installs what is missing as root, or through sudo; otherwise says what to run.
+set -euo pipefail
+
+swift_wanted="6.1"
+packages=(
+    libssl-dev             # libcrypto: HMAC-SHA256 of tokens
+    libcurl4-openssl-dev   # libcurl: linked by the object store
+    libzstd-dev            # zstd: archive segments
+    libxxhash-dev          # hashes
+    libsimdjson-dev        # JSON
+    pkg-config             # where the libraries are
+    binutils               # the linker's tools
+    python3                # the demo
+)
+
+fail() {
+    echo "setup: $1" >&2
+    exit 1
+}
+
+check_swift() {
+    command -v swift >/dev/null || fail "no swift found. Get Swift $swift_wanted or newer: https://www.swift.org/install/linux/"
+    local version
+    version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)
+    [ -n "$version" ] || fail "cannot read the version from: swift --version"
+    if [ "$(printf '%s\n%s\n' "$swift_wanted" "$version" | sort -V | head -n 1)" != "$swift_wanted" ]; then
+        fail "Swift $version is too old. Get $swift_wanted or newer: https://www.swift.org/install/linux/"
+    fi
+}
+
+missing_packages() {
+    local package
+    for package in "${packages[@]}"; do
+        dpkg -s "$package" 2>/dev/null | grep -q '^Status: install ok installed' || echo "$package"
+    done
+}
+
+install_packages() {
+    local as_root=()
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || fail "as root, run: apt-get install $*"
+        as_root=(sudo)
+    fi
+    echo "setup: installing $*"
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" </dev/null
+}
+
+check_swift
+command -v dpkg >/dev/null || fail "this is no Debian. Install the libraries behind these packages yourself: ${packages[*]}"
+mapfile -t missing < <(missing_packages)
+if [ "${#missing[@]}" -gt 0 ]; then
+    install_packages "${missing[@]}"
+fi
