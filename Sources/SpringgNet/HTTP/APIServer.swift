@@ -1,0 +1,172 @@
+public import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+public import SpringgProjections
+
+/// The REST API of one database, on a TCP port.
+///
+/// Requests are served on event loops; a write is answered once the log has it, a search that reads much runs on a
+/// thread of its own pool.
+public final class APIServer: Sendable {
+    /// The port that is listened on.
+    public let port: Int
+
+    private let context: ServerContext
+    private let group: MultiThreadedEventLoopGroup
+    private let listener: any Channel
+    private let workers: [WorkerHandle]
+
+    /// A worker and what may be touched of it from elsewhere.
+    private struct WorkerHandle: Sendable {
+        let eventLoop: any EventLoop
+        let worker: NIOLoopBound<Worker>
+        let mailbox: Mailbox
+        let ticker: RepeatedTask
+    }
+
+    private init(
+        port: Int,
+        context: ServerContext,
+        group: MultiThreadedEventLoopGroup,
+        listener: any Channel,
+        workers: [WorkerHandle]
+    ) {
+        self.port = port
+        self.context = context
+        self.group = group
+        self.listener = listener
+        self.workers = workers
+    }
+
+    // MARK: Start
+
+    /// Starts a server; it listens when this returns.
+    ///
+    /// - Parameters:
+    ///   - database: Open; the caller closes it after the server has been shut down.
+    ///   - options: Address and limits.
+    ///   - logger: Gets a line for each request at debug.
+    /// - Throws: `ServerError`.
+    public static func start(database: Database, options: ServerOptions, logger: Logger) async throws -> APIServer {
+        guard !options.requireJWT || options.jwtSecret?.isEmpty == false else {
+            throw ServerError.secretMissing
+        }
+        let cores = System.coreCount
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: options.ioThreads > 0 ? options.ioThreads : cores)
+        let threads = NIOThreadPool(numberOfThreads: options.searchThreads > 0 ? options.searchThreads : cores)
+        threads.start()
+        let context = ServerContext(database: database, options: options, logger: logger, threads: threads)
+        do {
+            let workers = try await self.makeWorkers(group, context)
+            let listener = try await self.listen(group, context, workers)
+            return APIServer(
+                port: listener.localAddress?.port ?? options.port,
+                context: context, group: group, listener: listener, workers: workers)
+        } catch {
+            try? await threads.shutdownGracefully()
+            try? await group.shutdownGracefully()
+            throw ServerError.cannotListen(host: options.host, port: options.port, reason: "\(error)")
+        }
+    }
+
+    private static func makeWorkers(
+        _ group: MultiThreadedEventLoopGroup,
+        _ context: ServerContext
+    ) async throws -> [WorkerHandle] {
+        var workers: [WorkerHandle] = []
+        for eventLoop in group.makeIterator() {
+            let isFirst = workers.isEmpty
+            let handle = eventLoop.submit {
+                let mailbox = Mailbox(eventLoop: eventLoop)
+                let unbound = Worker(context: context, mailbox: mailbox, measures: isFirst)
+                let tick = unbound.timeouts.tick
+                let worker = NIOLoopBound(unbound, eventLoop: eventLoop)
+                mailbox.connect(worker)
+                let ticker = eventLoop.scheduleRepeatedTask(initialDelay: tick, delay: tick) { _ in
+                    worker.value.tick()
+                }
+                return WorkerHandle(eventLoop: eventLoop, worker: worker, mailbox: mailbox, ticker: ticker)
+            }
+            workers.append(try await handle.get())
+        }
+        return workers
+    }
+
+    private static func listen(
+        _ group: MultiThreadedEventLoopGroup,
+        _ context: ServerContext,
+        _ workers: [WorkerHandle]
+    ) async throws -> any Channel {
+        let table = Dictionary(uniqueKeysWithValues: workers.map { (ObjectIdentifier($0.eventLoop), $0.worker) })
+        return try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A client may say that it sends no more and still wait for its answers.
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let worker = table[ObjectIdentifier(channel.eventLoop)] else {
+                        throw ChannelError.inappropriateOperationForState
+                    }
+                    try self.configure(channel, worker.value, context)
+                }
+            }
+            .bind(host: context.options.host, port: context.options.port)
+            .get()
+    }
+
+    /// Bytes of a request's head: its target and headers.
+    private static let headBytesMax = 64 << 10
+
+    private static func configure(_ channel: any Channel, _ worker: Worker, _ context: ServerContext) throws {
+        var permit: Permit?
+        if let permits = context.connectionPermits {
+            permit = permits.take()
+            guard permit != nil else {
+                // The bootstrap closes a channel whose set-up fails.
+                throw ChannelError.operationUnsupported
+            }
+        }
+        let connection = HTTPConnection(worker: worker, peer: RemotePeer(channel.remoteAddress), permit: permit)
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderListSize = self.headBytesMax
+        limits.maxHeaderFieldSize = self.headBytesMax
+        limits.maxHeaderFieldCount = 100
+        try channel.pipeline.syncOperations.addHandlers(
+            InputObserver(connection),
+            ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)),
+            connection
+        )
+    }
+
+    // MARK: Stop
+
+    /// Stops accepting connections, lets running requests finish, then closes what is left.
+    ///
+    /// - Parameter gracePeriodSeconds: How long running requests may take.
+    public func shutdown(gracePeriodSeconds: Double) async {
+        try? await self.listener.close()
+        let drained = self.workers.map { handle in
+            handle.eventLoop.flatSubmit { handle.worker.value.drain(on: handle.eventLoop) }
+        }
+        let closers = self.workers.map { handle in
+            handle.eventLoop.scheduleTask(in: .nanoseconds(Int64(max(0, gracePeriodSeconds) * 1e9))) {
+                handle.worker.value.closeAll()
+            }
+        }
+        for future in drained {
+            try? await future.get()
+        }
+        for closer in closers {
+            closer.cancel()
+        }
+        for handle in self.workers {
+            handle.ticker.cancel()
+            handle.mailbox.close()
+        }
+        try? await self.context.threads.shutdownGracefully()
+        try? await self.group.shutdownGracefully()
+    }
+}

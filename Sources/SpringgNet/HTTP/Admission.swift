@@ -1,0 +1,98 @@
+import NIOCore
+import NIOHTTP1
+
+/// What becomes of a request once its head is there.
+enum Admission {
+    /// The body is wanted; the permit is what the request holds of a limited resource until it is answered.
+    case target(Target, Permit?)
+    /// The answer is clear without the body.
+    case answer(Answer)
+}
+
+extension Worker {
+    /// Bytes of a body for one vector: 65,536 numbers with every digit written out, the largest metadata, and as much
+    /// again for white space. What many connections can make the server hold shrinks with it.
+    static let vectorBodyBytesMax = 8 << 20
+    /// Bytes of a body when there is no limit: a buffer counts in 32 bits.
+    private static let bodyBytesCeiling = 1 << 30
+
+    /// Bytes that a request's body may have.
+    func bodyLimit(of endpoint: Endpoint) -> Int {
+        let limit = self.context.options.bodyBytesMax
+        guard limit > 0 else {
+            return Self.bodyBytesCeiling
+        }
+        return min(limit, endpoint.takesManyVectors ? Self.bodyBytesCeiling : Self.vectorBodyBytesMax)
+    }
+
+    /// Applies what can be decided by address, head and token, cheapest first.
+    func admit(
+        _ head: HTTPRequestHead,
+        from peer: RemotePeer,
+        now: NIODeadline
+    ) throws(RequestError) -> Admission {
+        if let limiter = self.context.limiter, let key = peer.key, !limiter.admit(key, now: now.uptimeNanoseconds) {
+            var answer = Answer.text(.tooManyRequests, "Rate limit exceeded")
+            answer.retryAfterSeconds = 1
+            return .answer(answer)
+        }
+        if head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") {
+            var answer = Answer.empty(.ok)
+            answer.isPreflight = true
+            return .answer(answer)
+        }
+        switch Router.route(method: head.method, uri: head.uri) {
+        case .target(let target):
+            try self.authorize(target.endpoint, head, from: peer)
+            return .target(target, try self.permit(for: target.endpoint))
+        case .notFound:
+            return .answer(.text(.notFound, "404 page not found"))
+        case .methodNotAllowed(let allow):
+            var answer = Answer.empty(.methodNotAllowed)
+            answer.allow = allow
+            return .answer(answer)
+        case .malformed:
+            throw .badRequest("malformed path: a % must be followed by two hex digits")
+        }
+    }
+
+    private func authorize(
+        _ endpoint: Endpoint,
+        _ head: HTTPRequestHead,
+        from peer: RemotePeer
+    ) throws(RequestError) {
+        guard let scope = endpoint.scope else {
+            return
+        }
+        // Whoever is on this machine may look at the cluster: the commands in every runbook do so without a token.
+        if endpoint == .clusterStatus, peer.isLoopback {
+            return
+        }
+        try self.authenticator.authorize(
+            scope, authorization: head.headers.first(name: "authorization"), now: CivilTime.now())
+    }
+
+    /// Holds bulk requests back before their bodies are sent, so that a refusal costs neither side the upload.
+    private func permit(for endpoint: Endpoint) throws(RequestError) -> Permit? {
+        guard endpoint == .bulkAdd else {
+            return nil
+        }
+        let threshold = self.context.options.bulkCPUThresholdPercent
+        let percent = self.context.cpu.percent
+        if threshold > 0, percent > threshold {
+            let tenths = Int((percent * 10).rounded())
+            throw RequestError(
+                .tooManyRequests,
+                "Server overloaded (CPU: \(tenths / 10).\(tenths % 10)%), please retry",
+                retryAfterSeconds: 5)
+        }
+        guard let permits = self.context.bulkPermits else {
+            return nil
+        }
+        guard let permit = permits.take() else {
+            throw RequestError(
+                .tooManyRequests, "Too many concurrent bulk requests, please retry", retryAfterSeconds: 2)
+        }
+        return permit
+    }
+}

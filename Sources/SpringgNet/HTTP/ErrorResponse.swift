@@ -1,0 +1,46 @@
+import NIOHTTP1
+import SpringgProjections
+
+/// A request that is answered with an error: the one place where errors become status codes and texts.
+struct RequestError: Error, Sendable {
+    let status: HTTPResponseStatus
+    let text: String
+    /// Seconds after which trying again makes sense, for the Retry-After header; 0 = none.
+    var retryAfterSeconds = 0
+
+    init(_ status: HTTPResponseStatus, _ text: String, retryAfterSeconds: Int = 0) {
+        self.status = status
+        self.text = text
+        self.retryAfterSeconds = retryAfterSeconds
+    }
+
+    static func badRequest(_ text: String) -> RequestError {
+        RequestError(.badRequest, text)
+    }
+
+    static func indexNotFound(_ name: IndexName) -> RequestError {
+        RequestError(CommandError.indexNotFound(name))
+    }
+
+    static let invalidBody = RequestError.badRequest("Invalid request body")
+    static let idRequired = RequestError.badRequest("ID is required")
+    static let vectorRequired = RequestError.badRequest("Vector is required")
+
+    static func invalidIndexName(_ name: String) -> RequestError {
+        .badRequest("invalid index name: \(name) (allowed: 1 to 128 of A-Z a-z 0-9 _ . - but not . or ..)")
+    }
+
+    /// What the database refused a command with.
+    init(_ error: CommandError) {
+        let status: HTTPResponseStatus
+        switch error {
+        case .indexNotFound, .vectorNotFound: status = .notFound
+        case .indexExists: status = .conflict
+        case .dimensionMismatch, .invalidDimensions, .indexFull: status = .badRequest
+        case .memoryLimitExceeded, .writeFailed: status = .internalServerError
+        case .diskFull: status = .insufficientStorage
+        case .readOnly, .shuttingDown: status = .serviceUnavailable
+        }
+        self.init(status, error.description)
+    }
+}

@@ -1,0 +1,483 @@
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// One client's connection: turns the decoder's parts into requests, one at a time, and sends their answers in order.
+///
+/// Pipelined requests wait in `backlog`, and nothing more is read from the socket while one is worked on, so a client
+/// can make a server hold no more than what one read brings. They are taken up in a loop here, not by the answer of
+/// the one before: a packet full of tiny requests must not become a stack full of frames.
+///
+/// Lives on one event loop.
+final class HTTPConnection: ChannelDuplexHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Phase {
+        /// Between requests, or within the head of one.
+        case idle
+        /// The head is there and the body is arriving.
+        case receiving
+        /// Answered before the body was whole: the rest of it is thrown away.
+        case discarding
+        /// The request is whole, but the client has not read earlier answers.
+        case blocked
+        /// Waiting for the answer.
+        case processing
+        /// The last answer is sent; what still comes is thrown away until the client hangs up.
+        case lingering
+        case closed
+    }
+
+    private enum Event {
+        case part(HTTPServerRequestPart)
+        case malformed(HTTPParserError)
+    }
+
+    /// The request being received or answered.
+    private struct Request {
+        var head: HTTPRequestHead
+        var target: Target
+        var body: RequestBody
+        var permit: Permit?
+    }
+
+    /// Bytes of an unwanted body that are read and thrown away for the sake of keeping the connection.
+    private static let discardBytesMax = 64 << 10
+
+    private let worker: Worker
+    private let peer: RemotePeer
+    /// Given back when the connection is gone.
+    private let permit: Permit?
+    private var context: ChannelHandlerContext?
+    private var number = 0
+
+    private var phase = Phase.idle
+    private var request: Request?
+    /// Counts requests, so that an outcome that comes after its request was given up is recognised.
+    private var requestNumber: UInt64 = 0
+    private var answerContext = HeadEncoder.Context()
+    private var backlog = CircularBuffer<Event>(initialCapacity: 0)
+    private var isWorkingOff = false
+    private var holdsRead = false
+    private var sawEndOfInput = false
+
+    /// True when bytes have come since the last whole request: a request has begun.
+    private var hasPartialRequest = false
+    private var started = NIODeadline.now()
+    private var phaseDeadline: NIODeadline
+    private var writeDeadline = NIODeadline.distantFuture
+    private var writesInFlight = 0
+
+    init(worker: Worker, peer: RemotePeer, permit: Permit?) {
+        self.worker = worker
+        self.peer = peer
+        self.permit = permit
+        self.phaseDeadline = NIODeadline.now().after(worker.timeouts.idle)
+    }
+
+    /// Names the request being worked on.
+    var ticket: Ticket { Ticket(connection: self.number, request: self.requestNumber) }
+
+    /// The address of this node that the client reached.
+    var localAddress: String { self.context?.channel.localAddress?.ipAddress ?? "127.0.0.1" }
+
+    /// True when the request's body holds many replication messages: peers say so in a header.
+    var isReplicationBatch: Bool { self.request?.head.headers.contains(name: "x-batch-size") ?? false }
+
+    // MARK: From the channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        self.number = self.worker.add(self)
+        if self.worker.isDraining {
+            self.closeNow()
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        self.phase = .closed
+        self.request = nil
+        self.backlog.removeAll()
+        self.worker.remove(self.number)
+        self.context = nil
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        self.take(.part(Self.unwrapInboundIn(data)))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let error = error as? HTTPParserError {
+            self.take(.malformed(error))
+        } else {
+            self.closeNow()
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? ChannelEvent, event == .inputClosed else {
+            context.fireUserInboundEventTriggered(event)
+            return
+        }
+        self.sawEndOfInput = true
+        switch self.phase {
+        case .idle where self.backlog.isEmpty, .receiving, .discarding, .lingering:
+            self.closeNow()
+        case .idle, .blocked, .processing, .closed:
+            // Requests that came before the end are still answered.
+            ()
+        }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if self.phase == .blocked, context.channel.isWritable {
+            self.dispatch()
+            self.workOff()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if self.isBusy || !self.backlog.isEmpty {
+            self.holdsRead = true
+        } else {
+            context.read()
+        }
+    }
+
+    /// Called for every piece of input before it is decoded.
+    ///
+    /// - Returns: False when the connection wants no more input.
+    func inputArrived() -> Bool {
+        switch self.phase {
+        case .lingering, .closed:
+            return false
+        case .idle where !self.hasPartialRequest:
+            self.phaseDeadline = NIODeadline.now().after(self.worker.timeouts.read)
+        case .idle, .receiving, .discarding, .blocked, .processing:
+            ()
+        }
+        self.hasPartialRequest = true
+        return true
+    }
+
+    // MARK: Requests
+
+    private var isBusy: Bool { self.phase == .processing || self.phase == .blocked }
+
+    private func take(_ event: Event) {
+        guard !self.isBusy, self.backlog.isEmpty, !self.isWorkingOff else {
+            self.backlog.append(event)
+            return
+        }
+        self.isWorkingOff = true
+        self.handle(event)
+        self.isWorkingOff = false
+        self.workOff()
+    }
+
+    /// Takes up what has waited, until a request needs time; then lets the channel read on.
+    private func workOff() {
+        guard !self.isWorkingOff else {
+            return
+        }
+        self.isWorkingOff = true
+        while !self.isBusy, let event = self.backlog.popFirst() {
+            self.handle(event)
+        }
+        self.isWorkingOff = false
+        guard !self.isBusy else {
+            return
+        }
+        if self.sawEndOfInput, self.phase == .idle {
+            self.closeNow()
+        } else if self.holdsRead {
+            self.holdsRead = false
+            self.context?.read()
+        }
+    }
+
+    private func handle(_ event: Event) {
+        switch (event, self.phase) {
+        case (_, .lingering), (_, .closed):
+            ()
+        case (.part(.head(let head)), _):
+            self.begin(head)
+        case (.part(.body(let part)), .receiving):
+            do throws(RequestError) {
+                try self.request?.body.append(part)
+            } catch {
+                self.answerContext.keepAlive = false
+                self.send(.failure(error))
+            }
+        case (.part(.end), .receiving):
+            self.hasPartialRequest = false
+            if self.context?.channel.isWritable ?? false {
+                self.dispatch()
+            } else {
+                self.enter(.blocked, deadline: .distantFuture)
+            }
+        case (.part(.end), .discarding):
+            self.hasPartialRequest = false
+            self.becomeIdle()
+        case (.part, _):
+            ()
+        case (.malformed(let error), .idle), (.malformed(let error), .receiving):
+            self.startRequest()
+            self.answerContext.keepAlive = false
+            self.send(.failure(Self.malformed(error)))
+        case (.malformed, _):
+            self.closeNow()
+        }
+    }
+
+    private static func malformed(_ error: HTTPParserError) -> RequestError {
+        error == .headerOverflow
+            ? RequestError(.requestHeaderFieldsTooLarge, "request head is too large")
+            : .badRequest("malformed HTTP request")
+    }
+
+    private func startRequest() {
+        self.requestNumber += 1
+        self.started = .now()
+        self.worker.context.requests.count()
+    }
+
+    /// Looks at a head: either the body is wanted or the answer is clear already.
+    private func begin(_ head: HTTPRequestHead) {
+        self.startRequest()
+        self.answerContext.isHTTP10 = head.version == .http1_0
+        self.answerContext.hasOrigin = head.headers.contains(name: "origin")
+        // The decoder stops after a request to change the protocol, and we know no other.
+        let wantsUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
+        self.answerContext.keepAlive = head.isKeepAlive && !wantsUpgrade && !self.worker.isDraining
+        let bodyLength = head.headers.first(name: "content-length").flatMap(Int.init)
+        let isChunked = head.headers.contains(name: "transfer-encoding")
+        let expectsContinue = head.headers.first(name: "expect")?.lowercased() == "100-continue"
+        do throws(RequestError) {
+            switch try self.worker.admit(head, from: self.peer, now: self.started) {
+            case .target(let target, let permit):
+                let body = try RequestBody(
+                    announced: isChunked ? nil : bodyLength ?? 0,
+                    limit: self.worker.bodyLimit(of: target.endpoint),
+                    budget: self.worker.context.bodyBudget)
+                self.request = Request(head: head, target: target, body: body, permit: permit)
+                self.enterReceiving()
+                if expectsContinue, isChunked || bodyLength ?? 0 > 0, head.version != .http1_0 {
+                    self.write(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))
+                }
+            case .answer(let answer):
+                self.refuse(head, with: answer, discarding: isChunked ? nil : bodyLength ?? 0, expectsContinue)
+            }
+        } catch {
+            let keeps = error.status != .payloadTooLarge && error.status != .serviceUnavailable
+            self.answerContext.keepAlive = self.answerContext.keepAlive && keeps
+            self.refuse(
+                head, with: .failure(error), discarding: isChunked ? nil : bodyLength ?? 0, expectsContinue)
+        }
+    }
+
+    /// Answers without waiting for the body, and keeps the connection when what is left of it is little.
+    private func refuse(_ head: HTTPRequestHead, with answer: Answer, discarding length: Int?, _ expects: Bool) {
+        let isShort = length.map { $0 == 0 || $0 <= Self.discardBytesMax && !expects } ?? false
+        self.answerContext.keepAlive = self.answerContext.keepAlive && isShort
+        self.phase = .receiving
+        self.send(answer, head: head)
+    }
+
+    private func enterReceiving() {
+        // The deadline that began with the request's first byte stays.
+        if !self.hasPartialRequest {
+            self.phaseDeadline = self.started.after(self.worker.timeouts.read)
+        }
+        self.phase = .receiving
+    }
+
+    private func enter(_ phase: Phase, deadline: NIODeadline) {
+        self.phase = phase
+        self.phaseDeadline = deadline
+    }
+
+    private func dispatch() {
+        guard let request else {
+            return
+        }
+        self.enter(.processing, deadline: NIODeadline.now().after(self.worker.timeouts.request))
+        do throws(RequestError) {
+            let answer = try self.worker.handle(
+                request.target, body: request.body.buffer, permit: request.permit, from: self)
+            if let answer {
+                self.send(answer)
+            }
+        } catch {
+            self.send(.failure(error))
+        }
+    }
+
+    /// Takes the outcome of a request that was worked on elsewhere.
+    func complete(request: UInt64, _ outcome: Outcome) {
+        guard self.phase == .processing, request == self.requestNumber else {
+            return
+        }
+        switch outcome {
+        case .answer(let answer):
+            self.send(answer)
+        case .written(let pending, let results):
+            self.send(pending.answer(results))
+        }
+        self.workOff()
+    }
+
+    // MARK: Answers
+
+    /// Sends the answer to the current request and moves on.
+    private func send(_ answer: Answer, head: HTTPRequestHead? = nil) {
+        if self.worker.isDraining {
+            self.answerContext.keepAlive = false
+        }
+        var body = answer.body
+        let response = body.prepend(head: self.worker.heads.encode(answer, self.answerContext))
+        let wasReceiving = self.phase == .receiving
+        if self.worker.context.logsRequests {
+            self.log(head ?? self.request?.head, answer.status)
+        }
+        self.request = nil
+        self.write(response)
+        if !self.answerContext.keepAlive {
+            self.linger()
+        } else if wasReceiving {
+            self.enter(.discarding, deadline: self.phaseDeadline)
+        } else {
+            self.becomeIdle()
+        }
+    }
+
+    private func becomeIdle() {
+        let timeouts = self.worker.timeouts
+        let patience = self.hasPartialRequest ? timeouts.read : timeouts.idle
+        self.enter(.idle, deadline: NIODeadline.now().after(patience))
+    }
+
+    private func write(_ bytes: ByteBuffer) {
+        guard let context else {
+            return
+        }
+        let promise = context.eventLoop.makePromise(of: Void.self)
+        self.writesInFlight += 1
+        if self.writesInFlight == 1 {
+            self.writeDeadline = NIODeadline.now().after(self.worker.timeouts.write)
+        }
+        promise.futureResult.assumeIsolated().whenComplete { result in
+            self.wrote(result)
+        }
+        context.writeAndFlush(Self.wrapOutboundOut(bytes), promise: promise)
+    }
+
+    private func wrote(_ result: Result<Void, any Error>) {
+        self.writesInFlight -= 1
+        self.writeDeadline =
+            self.writesInFlight == 0 ? .distantFuture : NIODeadline.now().after(self.worker.timeouts.write)
+        if case .failure = result {
+            self.closeNow()
+        } else if self.phase == .lingering, self.writesInFlight == 0 {
+            self.closeOutput()
+        }
+    }
+
+    /// Ends the connection in an orderly way: all answers out, then our end of the stream, then the client's.
+    ///
+    /// Closing at once would make the kernel answer unread input with a reset, and that may destroy an answer that the
+    /// client has not read yet.
+    private func linger() {
+        guard self.phase != .closed else {
+            return
+        }
+        self.enter(.lingering, deadline: .distantFuture)
+        self.backlog.removeAll()
+        if self.writesInFlight == 0 {
+            self.closeOutput()
+        }
+    }
+
+    private func closeOutput() {
+        if self.sawEndOfInput {
+            self.closeNow()
+            return
+        }
+        self.phaseDeadline = .now() + Timeouts.linger
+        self.context?.close(mode: .output, promise: nil)
+        // Nothing is held back any more: the end of the client's stream is what we wait for.
+        self.holdsRead = false
+        self.context?.read()
+    }
+
+    private func log(_ head: HTTPRequestHead?, _ status: HTTPResponseStatus) {
+        let microseconds = (NIODeadline.now() - self.started).nanoseconds / 1000
+        let request = head.map { "\($0.method.rawValue) \($0.uri)" } ?? "-"
+        self.worker.context.logger.debug("\(request) \(status.code) \(microseconds)µs")
+    }
+
+    // MARK: Ends
+
+    func checkDeadlines(_ now: NIODeadline) {
+        if now >= self.writeDeadline {
+            self.closeNow()
+            return
+        }
+        guard now >= self.phaseDeadline else {
+            return
+        }
+        switch self.phase {
+        case .receiving:
+            self.answerContext.keepAlive = false
+            self.send(.failure(RequestError(.requestTimeout, "Request timeout: the request did not arrive in time")))
+        case .processing:
+            self.send(.failure(RequestError(.gatewayTimeout, "Request timeout")))
+            self.workOff()
+        case .idle, .discarding, .blocked, .lingering, .closed:
+            self.closeNow()
+        }
+    }
+
+    /// Lets the current request finish and then closes; called once the server is to stop.
+    func drain() {
+        switch self.phase {
+        case .idle where self.backlog.isEmpty:
+            self.hasPartialRequest ? self.closeNow() : self.linger()
+        case .idle, .receiving, .discarding, .blocked, .processing:
+            self.answerContext.keepAlive = false
+        case .lingering, .closed:
+            ()
+        }
+    }
+
+    func closeNow() {
+        guard self.phase != .closed else {
+            return
+        }
+        self.phase = .closed
+        self.context?.close(mode: .all, promise: nil)
+    }
+}
+
+/// Sits in front of the decoder and tells the connection about input before it is decoded: the time for a request
+/// counts from its first byte, of which the decoder says nothing.
+final class InputObserver: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+
+    private let connection: HTTPConnection
+
+    init(_ connection: HTTPConnection) {
+        self.connection = connection
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if self.connection.inputArrived() {
+            context.fireChannelRead(data)
+        }
+    }
+}

@@ -1,0 +1,61 @@
+import NIOCore
+import NIOHTTP1
+
+/// A request's body while it arrives.
+///
+/// Invariant: `buffer` holds no more than `limit` bytes, and what it holds beyond `freeBytes` is paid for with permits
+/// of the server's budget, so that many connections together cannot fill the memory either.
+struct RequestBody {
+    /// Bytes that cost nothing: with the connection limit they are bounded anyway, and most bodies are smaller.
+    static let freeBytes = 64 << 10
+    /// Bytes taken from the budget at a time when a body does not say how long it will be.
+    private static let permitStep = 1 << 20
+    /// Bytes reserved at once for a body that says that it will be longer: saying so costs nothing.
+    private static let reserveMax = 4 << 20
+
+    private(set) var buffer = ByteBuffer()
+    /// Bytes that the Content-Length header announced.
+    let announced: Int?
+    private let limit: Int
+    private let budget: PermitPool?
+    private var permits: [Permit] = []
+    private var paid = RequestBody.freeBytes
+
+    init(announced: Int?, limit: Int, budget: PermitPool?) throws(RequestError) {
+        self.announced = announced
+        self.limit = limit
+        self.budget = budget
+        if let announced {
+            try self.prepare(for: announced, payingFor: announced)
+        }
+    }
+
+    mutating func append(_ part: ByteBuffer) throws(RequestError) {
+        var part = part
+        let total = self.buffer.readableBytes + part.readableBytes
+        try self.prepare(for: total, payingFor: max(total, self.paid + Self.permitStep))
+        guard self.buffer.readableBytes > 0 else {
+            // Kept as it came from the socket: a body of one part is never copied.
+            self.buffer = part
+            return
+        }
+        if let announced, total > self.buffer.capacity {
+            self.buffer.reserveCapacity(min(max(announced, total), max(total, Self.reserveMax)))
+        }
+        self.buffer.writeBuffer(&part)
+    }
+
+    private mutating func prepare(for total: Int, payingFor payment: Int) throws(RequestError) {
+        guard self.limit == 0 || total <= self.limit else {
+            throw RequestError(.payloadTooLarge, "request body is larger than \(self.limit) bytes")
+        }
+        guard let budget, total > self.paid else {
+            return
+        }
+        guard let permit = budget.take(payment - self.paid) else {
+            throw RequestError(.serviceUnavailable, "Server busy, please retry", retryAfterSeconds: 1)
+        }
+        self.permits.append(permit)
+        self.paid = payment
+    }
+}

@@ -1,0 +1,324 @@
+import CSpringg
+import SpringgProjections
+
+/// Bytes of a vector's id.
+let vectorIDBytesMax = 512
+/// Components of a vector.
+let dimensionsMax = 65_536
+/// Vectors of one bulk request: bounds the answer, in which each of them may have an error of its own.
+let bulkItemsMax = 100_000
+/// Results of one search.
+let searchResultsMax = 10_000
+
+/// Where a decoder puts what it reads: one a thread, so that no request allocates for it.
+final class DecodeScratch {
+    let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: dimensionsMax)
+    let id = UnsafeMutableRawBufferPointer.allocate(byteCount: vectorIDBytesMax, alignment: 1)
+    fileprivate(set) var metadata: [UInt8] = []
+
+    deinit {
+        self.floats.deallocate()
+        self.id.deallocate()
+    }
+}
+
+/// The members of one vector in a request, as far as they are there; texts point into the request's bytes, the id and
+/// the numbers lie in the scratch.
+struct VectorFields {
+    /// Bytes of the decoded id, which may be more than fit the scratch; 0 = none.
+    var idLength = 0
+    /// Numbers of the vector, which may be more than fit the scratch; 0 = none.
+    var vectorCount = 0
+    /// True when the vector is well formed but holds a number beyond float32.
+    var isOutOfRange = false
+    var publishedDate: UnsafeRawBufferPointer?
+    var modifiedDate: UnsafeRawBufferPointer?
+    var custom: UnsafeRawBufferPointer?
+
+    /// Reads an object's members; of a name that comes twice the last one counts.
+    ///
+    /// - Parameters:
+    ///   - reader: Stands before the object.
+    ///   - scratch: Where the id and the numbers go.
+    ///   - readsID: False where the path names the vector and a member `id` means nothing.
+    init(_ reader: inout JSONReader, scratch: DecodeScratch, readsID: Bool = true) throws(JSONError) {
+        try reader.beginObject()
+        while let key = try reader.nextKey() {
+            if key.isNamed("vector") {
+                try self.readVector(&reader, scratch)
+            } else if readsID, key.isNamed("id") {
+                try self.readID(&reader, scratch)
+            } else if key.isNamed("metadata") {
+                try self.readMetadata(&reader)
+            } else {
+                try reader.skip()
+            }
+        }
+    }
+
+    /// No member yet.
+    init() {}
+
+    mutating func readID(_ reader: inout JSONReader, _ scratch: DecodeScratch) throws(JSONError) {
+        self.idLength = try reader.takeNull() ? 0 : reader.string(into: scratch.id)
+    }
+
+    /// A number beyond float32 is an error of this vector, not of the whole body: the reader goes back to the array's
+    /// start and passes over it, so that the rest of a bulk request is still read.
+    mutating func readVector(_ reader: inout JSONReader, _ scratch: DecodeScratch) throws(JSONError) {
+        self.vectorCount = 0
+        self.isOutOfRange = false
+        if try reader.takeNull() {
+            return
+        }
+        let start = reader
+        do {
+            self.vectorCount = try reader.floats(into: scratch.floats)
+        } catch .range {
+            reader = start
+            try reader.skip()
+            self.isOutOfRange = true
+        } catch {
+            throw error
+        }
+    }
+
+    mutating func readMetadata(_ reader: inout JSONReader) throws(JSONError) {
+        self.publishedDate = nil
+        self.modifiedDate = nil
+        self.custom = nil
+        if try reader.takeNull() {
+            return
+        }
+        try reader.beginObject()
+        while let key = try reader.nextKey() {
+            if key.isNamed("published_date") {
+                self.publishedDate = try Self.text(&reader, kind: SPRINGG_JSON_STRING)
+            } else if key.isNamed("modified_date") {
+                self.modifiedDate = try Self.text(&reader, kind: SPRINGG_JSON_STRING)
+            } else if key.isNamed("custom") {
+                self.custom = try Self.text(&reader, kind: SPRINGG_JSON_OBJECT)
+            } else {
+                try reader.skip()
+            }
+        }
+    }
+
+    /// The text of a value that must be of one kind or null; nil for null.
+    private static func text(
+        _ reader: inout JSONReader,
+        kind: springg_json_kind
+    ) throws(JSONError) -> UnsafeRawBufferPointer? {
+        if try reader.takeNull() {
+            return nil
+        }
+        guard reader.peek() == kind else {
+            throw .invalid
+        }
+        return try reader.skip()
+    }
+
+    /// The id that the request's body names.
+    func id(_ scratch: DecodeScratch) throws(RequestError) -> VectorID {
+        guard self.idLength > 0 else {
+            throw .idRequired
+        }
+        guard self.idLength <= vectorIDBytesMax,
+            let id = VectorID(utf8: UnsafeRawBufferPointer(rebasing: scratch.id[..<self.idLength]))
+        else {
+            throw .badRequest("ID is \(self.idLength) bytes long, at most \(vectorIDBytesMax) are allowed")
+        }
+        return id
+    }
+
+    /// The numbers that the request's body names.
+    func vector(_ scratch: DecodeScratch) throws(RequestError) -> UnsafeBufferPointer<Float> {
+        guard !self.isOutOfRange else {
+            throw .badRequest("vector holds a number that is not a finite float32")
+        }
+        guard self.vectorCount > 0 else {
+            throw .vectorRequired
+        }
+        guard self.vectorCount <= dimensionsMax else {
+            throw .badRequest("vector has \(self.vectorCount) dimensions, at most \(dimensionsMax) are allowed")
+        }
+        return UnsafeBufferPointer(rebasing: scratch.floats[..<self.vectorCount])
+    }
+
+    /// Builds what the log will hold; checks everything that can be checked without the index.
+    func prepare(
+        index: IndexName,
+        id: VectorID,
+        scratch: DecodeScratch
+    ) throws(RequestError) -> PreparedVector {
+        let vector = try self.vector(scratch)
+        // The names and braces around the values are counted too: what is limited is what is stored.
+        let overhead = 64
+        let metadataBytes =
+            (self.publishedDate?.count ?? 0) + (self.modifiedDate?.count ?? 0) + (self.custom?.count ?? 0)
+        guard metadataBytes + overhead <= PreparedVector.metadataBytesMax else {
+            throw .badRequest("metadata is too large, at most \(PreparedVector.metadataBytesMax) bytes are allowed")
+        }
+        self.composeMetadata(into: &scratch.metadata)
+        return scratch.metadata.withUnsafeBytes { metadata in
+            PreparedVector(index: index, id: id, vector: vector, metadata: metadata)
+        }
+    }
+
+    /// One JSON object of the members that are there, each as its sender wrote it; nothing at all when there is none.
+    private func composeMetadata(into out: inout [UInt8]) {
+        out.removeAll(keepingCapacity: true)
+        Self.append(self.publishedDate, as: "\"published_date\":", to: &out)
+        Self.append(self.modifiedDate, as: "\"modified_date\":", to: &out)
+        Self.append(self.custom, as: "\"custom\":", to: &out)
+        if !out.isEmpty {
+            out.append(UInt8(ascii: "}"))
+        }
+    }
+
+    private static func append(_ value: UnsafeRawBufferPointer?, as name: StaticString, to out: inout [UInt8]) {
+        guard let value else {
+            return
+        }
+        out.append(out.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
+        out.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
+        out.append(contentsOf: value)
+    }
+}
+
+/// Reads a whole body as one JSON document.
+func decodeBody<Value: ~Copyable>(
+    _ bytes: UnsafeRawBufferPointer,
+    orElse invalid: RequestError = .invalidBody,
+    _ read: (inout JSONReader) throws(JSONError) -> Value
+) throws(RequestError) -> Value {
+    var reader = JSONReader(bytes)
+    do {
+        let value = try read(&reader)
+        try reader.finish()
+        return value
+    } catch {
+        throw invalid
+    }
+}
+
+/// The body of `POST /api/indexes/{name}`.
+func decodeDimensions(_ bytes: UnsafeRawBufferPointer) throws(RequestError) -> Int {
+    let dimensions = try decodeBody(bytes) { reader throws(JSONError) in
+        var dimensions = 0
+        try reader.beginObject()
+        while let key = try reader.nextKey() {
+            if key.isNamed("dimensions") {
+                dimensions = try reader.takeNull() ? 0 : reader.integer()
+            } else {
+                try reader.skip()
+            }
+        }
+        return dimensions
+    }
+    guard dimensions > 0 else {
+        throw .badRequest("Dimensions must be positive")
+    }
+    guard dimensions <= dimensionsMax else {
+        throw .badRequest("Dimensions must be at most \(dimensionsMax)")
+    }
+    return dimensions
+}
+
+/// The body of `POST …/search`; the query's numbers lie in the scratch.
+struct SearchRequest {
+    /// Results when the request does not say how many.
+    static let defaultK = 10
+
+    var query = VectorFields()
+    var k = 0
+    var boost: RecencyBoost?
+
+    init(_ bytes: UnsafeRawBufferPointer, scratch: DecodeScratch) throws(RequestError) {
+        self = try decodeBody(bytes) { reader throws(JSONError) in
+            try SearchRequest(&reader, scratch: scratch)
+        }
+        if self.k <= 0 {
+            self.k = Self.defaultK
+        }
+        guard self.k <= searchResultsMax else {
+            throw .badRequest("k must be at most \(searchResultsMax)")
+        }
+    }
+
+    private init(_ reader: inout JSONReader, scratch: DecodeScratch) throws(JSONError) {
+        try reader.beginObject()
+        while let key = try reader.nextKey() {
+            if key.isNamed("vector") {
+                try self.query.readVector(&reader, scratch)
+            } else if key.isNamed("k") {
+                self.k = try reader.takeNull() ? 0 : reader.integer()
+            } else if key.isNamed("recency_boost") {
+                self.boost = try reader.takeNull() ? nil : RecencyBoost(&reader)
+            } else {
+                try reader.skip()
+            }
+        }
+    }
+}
+
+extension RecencyBoost {
+    init(_ reader: inout JSONReader) throws(JSONError) {
+        self.init()
+        try reader.beginObject()
+        while let key = try reader.nextKey() {
+            if key.isNamed("field") {
+                self.field = try reader.takeNull() ? .other : Field(&reader)
+            } else if key.isNamed("recent_days") {
+                self.recentDays = try Self.number(&reader)
+            } else if key.isNamed("recent_multiplier") {
+                self.recentMultiplier = try Self.number(&reader)
+            } else if key.isNamed("medium_days") {
+                self.mediumDays = try Self.number(&reader)
+            } else if key.isNamed("medium_multiplier") {
+                self.mediumMultiplier = try Self.number(&reader)
+            } else {
+                try reader.skip()
+            }
+        }
+    }
+
+    private static func number(_ reader: inout JSONReader) throws(JSONError) -> Double {
+        try reader.takeNull() ? 0 : reader.double()
+    }
+}
+
+extension RecencyBoost.Field {
+    init(_ reader: inout JSONReader) throws(JSONError) {
+        switch try reader.shortString() {
+        case "published_date": self = .publishedDate
+        case "modified_date": self = .modifiedDate
+        default: self = .other
+        }
+    }
+}
+
+extension JSONReader {
+    /// A string of at most 256 bytes; the empty one for null and for anything longer, which no known name is.
+    mutating func shortString() throws(JSONError) -> String {
+        if try self.takeNull() {
+            return ""
+        }
+        var text = ""
+        var failure: JSONError?
+        withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
+            do throws(JSONError) {
+                let length = try self.string(into: buffer)
+                if length <= buffer.count {
+                    text = String(decoding: buffer[..<length], as: UTF8.self)
+                }
+            } catch {
+                failure = error
+            }
+        }
+        if let failure {
+            throw failure
+        }
+        return text
+    }
+}

@@ -1,0 +1,87 @@
+import NIOCore
+import NIOHTTP1
+import SpringgProjections
+
+/// `/api/health` and `/api/indexes…`.
+extension Worker {
+    func health() -> Answer {
+        switch self.context.database.health {
+        case .healthy:
+            return .success { $0.raw(#"{"status":"healthy","service":"springg"}"#) }
+        case .readOnly(let reason):
+            var answer = Answer.success { body in
+                body.raw(#"{"status":"unhealthy","service":"springg","reason":"#)
+                body.string(reason)
+                body.raw("}")
+            }
+            answer.status = .serviceUnavailable
+            return answer
+        }
+    }
+
+    func listIndexes() -> Answer {
+        let indexes = self.context.database.indexes()
+        return .success { body in
+            body.raw("[")
+            for (position, index) in indexes.enumerated() {
+                body.raw(position == 0 ? #"{"name":"# : #",{"name":"#)
+                body.string(index.name.description)
+                body.raw(#","dimensions":"#)
+                body.integer(index.dimensions)
+                body.raw(#","count":"#)
+                body.integer(index.count)
+                body.raw("}")
+            }
+            body.raw("]")
+        }
+    }
+
+    func createIndex(_ target: Target, _ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        let name = try self.indexName(target)
+        let dimensions = try body.withBytes { bytes throws(RequestError) in try decodeDimensions(bytes) }
+        self.submit(
+            [.createIndex(name: name, dimensions: dimensions)], as: .createIndex(name, dimensions: dimensions), ticket)
+        return nil
+    }
+
+    func deleteIndex(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        let name = try self.indexName(target)
+        self.submit([.deleteIndex(name: name)], as: .deleteIndex(name), ticket)
+        return nil
+    }
+
+    func indexStats(_ target: Target) throws(RequestError) -> Answer {
+        let stats = try self.index(target).stats
+        return .success(capacity: 512) { body in
+            body.raw(#"{"name":"#)
+            body.string(stats.name.description)
+            body.raw(#","dimensions":"#)
+            body.integer(stats.dimensions)
+            // Both names are in use: the documentation says one, the former program the other.
+            body.raw(#","count":"#)
+            body.integer(stats.vectorCount)
+            body.raw(#","vector_count":"#)
+            body.integer(stats.vectorCount)
+            body.raw(#","memory_bytes":"#)
+            body.integer(stats.memoryBytes)
+            body.raw(#","memory_mb":"#)
+            body.double(megabytes(stats.memoryBytes))
+            body.raw(#","disk_size":"#)
+            body.integer(stats.diskBytes)
+            body.raw(#","dirty":"#)
+            body.bool(stats.dirty)
+            body.raw(#","digest":"#)
+            body.string(stats.digest.description)
+            body.raw(#","conflicts":"#)
+            body.integer(stats.conflicts)
+            body.raw(#","concurrent_writes":"#)
+            body.integer(stats.concurrentWrites)
+            body.raw("}")
+        }
+    }
+}
+
+/// Megabytes as the status pages give them: of 1,048,576 bytes.
+func megabytes(_ bytes: Int) -> Double {
+    Double(bytes) / 1_048_576
+}

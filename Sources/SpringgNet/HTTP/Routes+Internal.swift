@@ -1,0 +1,169 @@
+import NIOCore
+import NIOHTTP1
+import SpringgProjections
+
+/// `/internal/…`: what nodes and operators ask.
+extension Worker {
+    // MARK: Replication in the former program's JSON
+
+    func replicate(_ body: ByteBuffer, isBatch: Bool, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        guard self.context.options.clusterEnabled else {
+            throw RequestError(.serviceUnavailable, "Replication not enabled")
+        }
+        var plan = ReplicationPlan()
+        guard isBatch else {
+            let command = try body.withBytes { bytes throws(RequestError) in
+                let message = try decodeBody(bytes) { reader throws(JSONError) in
+                    try ReplicationMessage(&reader, scratch: self.scratch)
+                }
+                let command = try message.command(self.scratch)
+                plan.add(command, subject: message.subject(self.scratch))
+                return command
+            }
+            self.submit([command], as: .replicate(plan), ticket)
+            return nil
+        }
+        let commands = try body.withBytes { bytes throws(RequestError) in
+            try self.decodeBatch(bytes, &plan)
+        }
+        guard !commands.isEmpty else {
+            return plan.batchAnswer([])
+        }
+        self.submit(commands, as: .replicateBatch(plan), ticket)
+        return nil
+    }
+
+    private func decodeBatch(
+        _ bytes: UnsafeRawBufferPointer,
+        _ plan: inout ReplicationPlan
+    ) throws(RequestError) -> [Command] {
+        let invalid = RequestError.badRequest("Invalid batch request body")
+        return try decodeBody(bytes, orElse: invalid) { reader throws(JSONError) in
+            var commands: [Command] = []
+            var count = 0
+            try reader.beginObject()
+            while let key = try reader.nextKey() {
+                guard key.isNamed("messages"), try !reader.takeNull() else {
+                    if !key.isNamed("messages") {
+                        try reader.skip()
+                    }
+                    continue
+                }
+                try reader.beginArray()
+                while try reader.nextElement() {
+                    count += 1
+                    guard count <= bulkItemsMax else {
+                        throw .invalid
+                    }
+                    let message = try ReplicationMessage(&reader, scratch: self.scratch)
+                    if let command = plan.command(message, self.scratch) {
+                        commands.append(command)
+                    }
+                }
+            }
+            return commands
+        }
+    }
+
+    // MARK: Block-wise comparison
+
+    func syncManifest(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        let index = try self.index(target)
+        self.offload(ticket) { () throws(RequestError) in SyncManifest.answer(index) }
+        return nil
+    }
+
+    func syncBlock(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        let index = try self.index(target)
+        let digits = target.item
+        // Digits and nothing else: `0junk`, `+1` and ` 1` are no numbers.
+        guard digits.allSatisfy({ (0x30...0x39).contains($0) }),
+            let number = Int(String(decoding: digits, as: UTF8.self))
+        else {
+            throw .badRequest("Invalid block index")
+        }
+        self.offload(ticket) { () throws(RequestError) in try SyncManifest.blockAnswer(index, number: number) }
+        return nil
+    }
+
+    // MARK: Status
+
+    /// The cluster as this node sees it: this version runs as a single node, so it sees itself.
+    func clusterStatus(localAddress: String) throws(RequestError) -> Answer {
+        guard self.context.options.clusterEnabled else {
+            throw RequestError(.serviceUnavailable, "Clustering not enabled")
+        }
+        var body = ResponseWriter(capacity: 1024)
+        ClusterStatus(
+            nodeID: self.context.options.nodeID.isEmpty ? "local-\(localAddress)" : self.context.options.nodeID,
+            address: localAddress,
+            vectorCount: self.context.database.vectorCount,
+            started: self.context.started,
+            now: CivilTime.now(),
+            memory: self.context.database.memory,
+            indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
+            requestsPerSecond: self.context.requests.perSecondLastMinute,
+            requestsTotal: self.context.requests.total
+        ).write(to: &body)
+        return Answer(.ok, contentType: .json, body: body)
+    }
+}
+
+/// What `/internal/cluster/status` shows, indented for human readers.
+struct ClusterStatus {
+    /// How a node that has never been archived says so.
+    private static let never = "0001-01-01T00:00:00Z"
+
+    let nodeID: String
+    let address: String
+    let vectorCount: Int
+    let started: Double
+    let now: Double
+    let memory: MemoryUse
+    let indexes: [(name: String, memoryBytes: Int)]
+    let requestsPerSecond: Double
+    let requestsTotal: Int
+
+    func write(to body: inout ResponseWriter) {
+        body.raw("{\n  \"status\": \"success\",\n  \"data\": {\n    \"responding_node\": ")
+        body.string(self.nodeID)
+        body.raw(",\n    \"cluster_size\": 1,\n    \"peers\": {\n      ")
+        body.string(self.nodeID)
+        body.raw(": {\n        \"node_id\": ")
+        body.string(self.nodeID)
+        body.raw(",\n        \"ip\": ")
+        body.string(self.address)
+        body.raw(",\n        \"last_s3_sync\": ")
+        body.string(Self.never)
+        body.raw(",\n        \"vector_count\": ")
+        body.integer(self.vectorCount)
+        body.raw(",\n        \"first_seen\": ")
+        body.string(CivilTime.rfc3339(self.started))
+        body.raw(",\n        \"last_seen\": ")
+        body.string(CivilTime.rfc3339(self.now))
+        body.raw("\n      }\n    },\n    \"memory\": {\n      \"total_mb\": ")
+        self.writeMemory(to: &body)
+        body.raw("\n    },\n    \"qps\": {\n      \"last_minute\": ")
+        body.double(self.requestsPerSecond)
+        body.raw(",\n      \"total\": ")
+        body.integer(self.requestsTotal)
+        body.raw("\n    }\n  }\n}\n")
+    }
+
+    private func writeMemory(to body: inout ResponseWriter) {
+        let (total, limit) = (self.memory.totalBytes, self.memory.limitBytes)
+        body.double(megabytes(total))
+        body.raw(",\n      \"limit_mb\": ")
+        body.double(megabytes(limit))
+        body.raw(",\n      \"usage_percent\": ")
+        body.double(limit > 0 ? Double(total) / Double(limit) * 100 : 0)
+        body.raw(",\n      \"per_index_mb\": {")
+        for (position, index) in self.indexes.enumerated() {
+            body.raw(position == 0 ? "\n        " : ",\n        ")
+            body.string(index.name)
+            body.raw(": ")
+            body.double(megabytes(index.memoryBytes))
+        }
+        body.raw(self.indexes.isEmpty ? "}" : "\n      }")
+    }
+}

@@ -1,0 +1,154 @@
+import NIOCore
+import NIOPosix
+import SpringgProjections
+
+/// What remains to be said once the log has taken or refused the commands of a write.
+enum PendingWrite: Sendable {
+    case createIndex(IndexName, dimensions: Int)
+    case deleteIndex(IndexName)
+    case add(VectorID)
+    case update(VectorID)
+    case delete(VectorID)
+    case bulk(BulkPlan)
+    case replicate(ReplicationPlan)
+    case replicateBatch(ReplicationPlan)
+
+    /// The answer for results that stand in the order of the commands.
+    func answer(_ results: [Result<Receipt, CommandError>]) -> Answer {
+        switch self {
+        case .bulk(let plan):
+            return plan.answer(results)
+        case .replicate(let plan):
+            return plan.answer(results)
+        case .replicateBatch(let plan):
+            return plan.batchAnswer(results)
+        case .createIndex, .deleteIndex, .add, .update, .delete:
+            if case .failure(let error) = results[0] {
+                return .failure(RequestError(error))
+            }
+            return self.successAnswer
+        }
+    }
+
+    private var successAnswer: Answer {
+        switch self {
+        case .createIndex(let name, let dimensions):
+            .success { body in
+                body.raw(#"{"name":"#)
+                body.string(name.description)
+                body.raw(#","dimensions":"#)
+                body.integer(dimensions)
+                body.raw(#","created":true}"#)
+            }
+        case .deleteIndex(let name):
+            .success { body in
+                body.raw(#"{"name":"#)
+                body.string(name.description)
+                body.raw(#","deleted":true}"#)
+            }
+        case .add(let id): Self.vectorAnswer(id, #","added":true}"#)
+        case .update(let id): Self.vectorAnswer(id, #","updated":true}"#)
+        case .delete(let id): Self.vectorAnswer(id, #","deleted":true}"#)
+        case .bulk, .replicate, .replicateBatch: .success { $0.raw("null") }
+        }
+    }
+
+    private static func vectorAnswer(_ id: VectorID, _ rest: StaticString) -> Answer {
+        .success { body in
+            body.raw(#"{"id":"#)
+            id.withUTF8 { body.string($0) }
+            body.raw(rest)
+        }
+    }
+}
+
+extension Worker {
+    /// Answers a request, or starts what will; then the answer comes by the mailbox and nil is returned.
+    func handle(
+        _ target: Target,
+        body: ByteBuffer,
+        permit: Permit?,
+        from connection: HTTPConnection
+    ) throws(RequestError) -> Answer? {
+        let ticket = connection.ticket
+        switch target.endpoint {
+        case .health: return self.health()
+        case .listIndexes, .internalIndexes: return self.listIndexes()
+        case .createIndex: return try self.createIndex(target, body, ticket)
+        case .deleteIndex: return try self.deleteIndex(target, ticket)
+        case .indexStats: return try self.indexStats(target)
+        case .addVector: return try self.addVector(target, body, ticket)
+        case .bulkAdd: return try self.bulkAdd(target, body, permit, ticket)
+        case .getVector: return try self.getVector(target)
+        case .updateVector: return try self.updateVector(target, body, ticket)
+        case .deleteVector: return try self.deleteVector(target, ticket)
+        case .search: return try self.search(target, body, ticket)
+        case .clusterStatus: return try self.clusterStatus(localAddress: connection.localAddress)
+        case .replicate: return try self.replicate(body, isBatch: connection.isReplicationBatch, ticket)
+        case .syncManifest: return try self.syncManifest(target, ticket)
+        case .syncBlock: return try self.syncBlock(target, ticket)
+        }
+    }
+
+    // MARK: What routes share
+
+    func indexName(_ target: Target) throws(RequestError) -> IndexName {
+        let text = String(decoding: target.index, as: UTF8.self)
+        guard let name = IndexName(text) else {
+            throw .invalidIndexName(text)
+        }
+        return name
+    }
+
+    func index(_ target: Target) throws(RequestError) -> VectorIndex {
+        let name = try self.indexName(target)
+        guard let index = self.context.database.index(name) else {
+            throw .indexNotFound(name)
+        }
+        return index
+    }
+
+    /// The id in a path.
+    func vectorID(_ target: Target) throws(RequestError) -> VectorID {
+        let id = target.item.withUnsafeBytes { VectorID(utf8: $0) }
+        guard let id else {
+            throw .badRequest("invalid ID: it must be UTF-8 of 1 to \(vectorIDBytesMax) bytes")
+        }
+        return id
+    }
+
+    /// Hands commands to the log; the answer is made when their results are back on this event loop.
+    func submit(_ commands: [Command], as pending: PendingWrite, _ ticket: Ticket) {
+        self.context.database.submit(commands) { [mailbox] results in
+            mailbox.post(ticket, .written(pending, results))
+        }
+    }
+
+    /// Runs work that is too long for an event loop on a thread of the pool.
+    func offload(_ ticket: Ticket, _ work: @escaping @Sendable () throws(RequestError) -> Answer?) {
+        let deadline = NIODeadline.now().after(self.timeouts.request)
+        self.context.threads.submit { [mailbox] state in
+            // Work that has waited until nobody wants its answer any more is not begun.
+            guard case .active = state, NIODeadline.now() < deadline else {
+                return
+            }
+            do throws(RequestError) {
+                if let answer = try work() {
+                    mailbox.post(ticket, .answer(answer))
+                }
+            } catch {
+                mailbox.post(ticket, .answer(.failure(error)))
+            }
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Lends the readable bytes without copying them.
+    func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws(RequestError) -> R) throws(RequestError) -> R {
+        let result = self.withUnsafeReadableBytes { bytes in
+            Result { () throws(RequestError) in try body(bytes) }
+        }
+        return try result.get()
+    }
+}

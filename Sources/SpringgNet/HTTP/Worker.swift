@@ -1,0 +1,176 @@
+import Logging
+import NIOCore
+import NIOPosix
+import SpringgProjections
+
+/// What all event loops of a server share.
+final class ServerContext: Sendable {
+    let database: Database
+    let options: ServerOptions
+    let logger: Logger
+    /// True when every request is logged: asked once, since it cannot change and is asked for each of them.
+    let logsRequests: Bool
+    let threads: NIOThreadPool
+    let limiter: RateLimiterBox?
+    let bulkPermits: PermitPool?
+    let bodyBudget: PermitPool?
+    let connectionPermits: PermitPool?
+    let cpu: CPUMeter
+    let requests: RequestMeter
+    /// Seconds since 1970 at which the server was started.
+    let started: Double
+
+    /// Bytes of all bodies together that a server holds: four of the largest, and never less than this.
+    private static let bodyBudgetMin = 256 << 20
+
+    init(database: Database, options: ServerOptions, logger: Logger, threads: NIOThreadPool) {
+        let now = NIODeadline.now().uptimeNanoseconds
+        self.database = database
+        self.options = options
+        self.logger = logger
+        self.logsRequests = logger.logLevel <= .debug
+        self.threads = threads
+        self.limiter =
+            options.rateLimitPerSecond > 0
+            ? RateLimiterBox(RateLimiter(perSecond: options.rateLimitPerSecond, burst: options.rateLimitBurst)) : nil
+        self.bulkPermits = options.bulkConcurrencyMax > 0 ? PermitPool(options.bulkConcurrencyMax) : nil
+        self.bodyBudget =
+            options.bodyBytesMax > 0 ? PermitPool(max(4 * options.bodyBytesMax, Self.bodyBudgetMin)) : nil
+        self.connectionPermits = options.connectionsMax > 0 ? PermitPool(options.connectionsMax) : nil
+        self.cpu = CPUMeter(now: now)
+        self.requests = RequestMeter(now: now)
+        self.started = CivilTime.now()
+    }
+}
+
+/// One event loop's share of the server: its connections, and what their requests need without a lock.
+///
+/// Touched on its event loop only.
+final class Worker {
+    let context: ServerContext
+    let mailbox: Mailbox
+    let scratch = DecodeScratch()
+    var authenticator: Authenticator
+    var heads: HeadEncoder
+    let timeouts: Timeouts
+    private var connections: [Int: HTTPConnection] = [:]
+    private var nextConnection = 0
+    private(set) var isDraining = false
+    private var drained: EventLoopPromise<Void>?
+    /// True for the one worker that measures for the whole server.
+    private let measures: Bool
+    private var lastMeasured = NIODeadline.now()
+
+    init(context: ServerContext, mailbox: Mailbox, measures: Bool) {
+        self.measures = measures
+        self.context = context
+        self.mailbox = mailbox
+        self.authenticator = Authenticator(
+            secret: context.options.jwtSecret, requiresToken: context.options.requireJWT)
+        self.heads = HeadEncoder(now: CivilTime.now())
+        self.timeouts = Timeouts(context.options)
+    }
+
+    // MARK: Connections
+
+    /// Takes a connection into the table; returns the number under which outcomes find it.
+    func add(_ connection: HTTPConnection) -> Int {
+        self.nextConnection += 1
+        self.connections[self.nextConnection] = connection
+        return self.nextConnection
+    }
+
+    func remove(_ number: Int) {
+        self.connections[number] = nil
+        self.completeDrainingIfDone()
+    }
+
+    /// Hands outcomes to the connections that wait for them; those of connections that are gone are dropped.
+    func deliver(_ deliveries: [Mailbox.Delivery]) {
+        for (ticket, outcome) in deliveries {
+            self.connections[ticket.connection]?.complete(request: ticket.request, outcome)
+        }
+    }
+
+    // MARK: Time
+
+    /// Ends what has taken too long; called every `Timeouts.tick`.
+    func tick() {
+        self.heads.setDate(CivilTime.now())
+        let now = NIODeadline.now()
+        // A copy: a connection that is closed leaves the table at once.
+        for connection in Array(self.connections.values) {
+            connection.checkDeadlines(now)
+        }
+        // A shorter interval than a second would measure noise.
+        if self.measures, now - self.lastMeasured >= .seconds(1) {
+            self.lastMeasured = now
+            self.context.cpu.sample(now: now.uptimeNanoseconds)
+            self.context.requests.tick(now: now.uptimeNanoseconds)
+        }
+    }
+
+    // MARK: Shutdown
+
+    /// Closes idle connections now and the others after their answer; the future says when none is left.
+    func drain(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        self.isDraining = true
+        self.drained = promise
+        for connection in Array(self.connections.values) {
+            connection.drain()
+        }
+        self.completeDrainingIfDone()
+        return promise.futureResult
+    }
+
+    /// Closes what is left.
+    func closeAll() {
+        for connection in Array(self.connections.values) {
+            connection.closeNow()
+        }
+    }
+
+    private func completeDrainingIfDone() {
+        guard self.isDraining, self.connections.isEmpty else {
+            return
+        }
+        self.drained?.succeed()
+        self.drained = nil
+    }
+}
+
+/// The time-outs of a connection; those that are off never end.
+struct Timeouts: Sendable {
+    /// A client that was sent the last answer may take this long to hang up.
+    static let linger = TimeAmount.seconds(2)
+
+    let idle: TimeAmount?
+    let read: TimeAmount?
+    let write: TimeAmount?
+    let request: TimeAmount?
+    /// How often deadlines are looked at: often enough for the shortest of them to be late by a tenth at most.
+    let tick: TimeAmount
+
+    init(_ options: ServerOptions) {
+        self.idle = Self.amount(options.idleTimeoutSeconds)
+        self.read = Self.amount(options.readTimeoutSeconds)
+        self.write = Self.amount(options.writeTimeoutSeconds)
+        self.request = Self.amount(options.requestTimeoutSeconds)
+        let shortest = [self.idle, self.read, self.write, self.request, Self.linger].compactMap { $0 }.min()
+        let tenth = (shortest ?? Self.linger).nanoseconds / 10
+        self.tick = .nanoseconds(max(10_000_000, min(500_000_000, tenth)))
+    }
+
+    private static func amount(_ seconds: Double) -> TimeAmount? {
+        // A century is as good as never, and more would overflow.
+        seconds > 0 ? .nanoseconds(Int64(min(seconds, 3e9) * 1e9)) : nil
+    }
+}
+
+extension NIODeadline {
+    /// The deadline that lies `amount` ahead; never for nil.
+    func after(_ amount: TimeAmount?) -> NIODeadline {
+        amount.map { self + $0 } ?? .distantFuture
+    }
+}
