@@ -2,7 +2,8 @@
 
 # One configuration for product and tests, so that what is tested is what runs.
 SWIFT_BUILD  := swift build -c release
-SWIFT_TEST   := swift test -c release
+# Testable imports would have every module built a second time, in another way than the one that runs.
+SWIFT_TEST   := swift test -c release --disable-testable-imports
 SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 1000
 
@@ -43,4 +44,4 @@ format:  ## Format all Swift files
 	swift format --in-place --recursive --parallel $(SWIFT_PATHS)
 
 clean:  ## Remove everything that was built
-	rm -rf .build
+	rm -rf .build Benchmarks/.build

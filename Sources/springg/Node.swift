@@ -71,10 +71,19 @@ struct Node {
         } catch {
             throw CommandFailure("\(error)")
         }
+        let recovery = database.recovery
+        if let torn = recovery.torn {
+            logger.warning(
+                "Cut off a torn end of the log: a write that was never acknowledged",
+                metadata: ["lsn": "\(torn.lsn)", "segment": "\(torn.segment)", "copy": "\(recovery.tornCopy ?? "none")"]
+            )
+        }
         logger.info(
             "Opened database",
             metadata: [
                 "data_path": "\(options.dataPath)",
+                "origin": "\(database.origin)",
+                "events": "\(recovery.records)",
                 "indexes": "\(database.indexes().count)",
                 "vectors": "\(database.vectorCount)",
                 "seconds": "\(reporter.elapsedSeconds)",
