@@ -167,7 +167,7 @@ import Testing
 
     @Test func writtenNumbersAreJSON() {
         #expect(format(Float(0)) == "0")
-        #expect(format(-Float(0)) == "-0")
+        #expect(format(-Float(0)) == "-0.0")
         #expect(format(Float(1)) == "1")
         #expect(format(Float(0.1)) == "0.1")
         #expect(format(Float(1e20)) == "1e+20")
