@@ -3,7 +3,8 @@ import SpringgLog
 /// The one way a write takes: commands gather in a queue, the writer's thread sequences what has gathered, stages it,
 /// commits it with one sync, applies it and answers.
 ///
-/// While one batch syncs, the next gathers: that is the whole of group commit, and it needs no timer. Submitters never
+/// While one batch syncs, the next gathers. Clients that wait for their answers would so fall into two groups that take
+/// turns, each sync covering half of them; so the writer waits a moment for those it has just answered (`GatherWindow`). Submitters never
 /// wait; the queue is bounded by what the server admits.
 final class WritePipeline: @unchecked Sendable {
     // Why @unchecked: `queue` and `isClosing` are only touched while `doorbell` is locked; everything else is immutable
@@ -19,14 +20,15 @@ final class WritePipeline: @unchecked Sendable {
     private let doorbell = Doorbell()
     private var queue: [Submission] = []
     private var isClosing = false
-    private var isWaiting = false
+    /// The writer sleeps until so many submissions are there; nil while it is at work.
+    private var wakesAt: Int?
 
     /// Takes commands in; `completion` is called once, on the writer's thread.
     func submit(_ commands: [Command], _ completion: @escaping Completion) {
         let (accepted, wake) = doorbell.withLock {
             if isClosing { return (false, false) }
             queue.append(Submission(commands: commands, completion: completion))
-            return (true, isWaiting)
+            return (true, wakesAt.map { queue.count >= $0 } ?? false)
         }
         if wake { doorbell.ring() }
         if !accepted { completion(commands.map { _ in .failure(.shuttingDown) }) }
@@ -41,7 +43,8 @@ final class WritePipeline: @unchecked Sendable {
     /// The writer's thread.
     func run(_ writer: LogWriter, _ sequencer: Sequencer, _ materializer: Materializer, wallClock: () -> UInt64) {
         var batch = Batch(writer: writer, sequencer: sequencer, materializer: materializer)
-        while let submissions = take(syncIntervalOf: writer) {
+        var window = GatherWindow()
+        while let submissions = take(syncIntervalOf: writer, window) {
             guard !submissions.isEmpty else {
                 // The interval has passed. A failure turns the log read-only, which the next write reports.
                 try? writer.sync()
@@ -51,7 +54,9 @@ final class WritePipeline: @unchecked Sendable {
             for submission in submissions {
                 batch.add(submission.commands, submission.completion, wall: wall)
             }
+            let begun = monotonicNanoseconds()
             batch.flush()
+            window.committed(submissions.count, nanoseconds: monotonicNanoseconds() - begun)
             writer.prepareAhead()
         }
         writer.close()
@@ -60,20 +65,28 @@ final class WritePipeline: @unchecked Sendable {
     /// Waits for submissions.
     ///
     /// Empty: time to sync. Nil: closed and drained.
-    private func take(syncIntervalOf writer: LogWriter) -> [Submission]? {
-        var timeout: Int?
-        if case .interval(let milliseconds) = writer.log.options.durability, writer.needsSync { timeout = milliseconds }
+    private func take(syncIntervalOf writer: LogWriter, _ window: GatherWindow) -> [Submission]? {
+        var timeout: UInt64?
+        if case .interval(let milliseconds) = writer.log.options.durability, writer.needsSync {
+            timeout = UInt64(milliseconds) * 1_000_000
+        }
         return doorbell.withLock {
-            if queue.isEmpty && !isClosing {
-                isWaiting = true
-                doorbell.wait(milliseconds: timeout)
-                isWaiting = false
-            }
+            let wanted = queue.count + window.lastBatch
+            if queue.isEmpty { sleep(until: 1, nanoseconds: timeout) }
+            if !queue.isEmpty, queue.count < wanted { sleep(until: wanted, nanoseconds: window.nanoseconds) }
             if queue.isEmpty { return isClosing ? nil : [] }
             var taken: [Submission] = []
             swap(&taken, &queue)
             return taken
         }
+    }
+
+    /// With the doorbell locked.
+    private func sleep(until submissions: Int, nanoseconds: UInt64?) {
+        guard !isClosing else { return }
+        wakesAt = submissions
+        doorbell.wait(nanoseconds: nanoseconds)
+        wakesAt = nil
     }
 }
 
