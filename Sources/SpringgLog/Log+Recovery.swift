@@ -153,7 +153,7 @@ extension Log {
     }
 
     /// Runs file system calls, giving their errors the meaning they have for a log.
-    static func io<R>(_ body: () throws(FileSystemError) -> R) throws(LogError) -> R {
+    package static func io<R>(_ body: () throws(FileSystemError) -> R) throws(LogError) -> R {
         do throws(FileSystemError) {
             return try body()
         } catch {

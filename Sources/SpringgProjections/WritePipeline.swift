@@ -44,35 +44,45 @@ final class WritePipeline: @unchecked Sendable {
     func run(_ writer: LogWriter, _ sequencer: Sequencer, _ materializer: Materializer, wallClock: () -> UInt64) {
         var batch = Batch(writer: writer, sequencer: sequencer, materializer: materializer)
         var window = GatherWindow()
-        while let submissions = take(syncIntervalOf: writer, window) {
-            guard !submissions.isEmpty else {
-                // The interval has passed. A failure turns the log read-only, which the next write reports.
-                try? writer.sync()
-                continue
+        /// When what is written but not synced has to be (durability `interval`); nil when nothing is.
+        var syncDue: UInt64?
+        while let submissions = take(before: syncDue, window) {
+            if !submissions.isEmpty {
+                let wall = wallClock()
+                for submission in submissions {
+                    batch.add(submission.commands, submission.completion, wall: wall)
+                }
+                let begun = monotonicNanoseconds()
+                batch.flush()
+                window.committed(submissions.count, nanoseconds: monotonicNanoseconds() - begun)
+                writer.prepareAhead()
             }
-            let wall = wallClock()
-            for submission in submissions {
-                batch.add(submission.commands, submission.completion, wall: wall)
-            }
-            let begun = monotonicNanoseconds()
-            batch.flush()
-            window.committed(submissions.count, nanoseconds: monotonicNanoseconds() - begun)
-            writer.prepareAhead()
+            syncDue = syncIfDue(writer, syncDue)
         }
         writer.close()
     }
 
-    /// Waits for submissions.
+    /// Keeps the promise of durability `interval`, whether writes pause or not; returns when the next sync is due.
+    private func syncIfDue(_ writer: LogWriter, _ due: UInt64?) -> UInt64? {
+        guard writer.needsSync, case .interval(let milliseconds) = writer.log.options.durability else { return nil }
+        let now = monotonicNanoseconds()
+        guard let due else { return now + UInt64(max(0, milliseconds)) * 1_000_000 }
+        guard now >= due else { return due }
+        // A failure turns the log read-only, which the next write reports.
+        try? writer.sync()
+        return nil
+    }
+
+    /// Waits for submissions, or until `deadline`.
     ///
-    /// Empty: time to sync. Nil: closed and drained.
-    private func take(syncIntervalOf writer: LogWriter, _ window: GatherWindow) -> [Submission]? {
-        var timeout: UInt64?
-        if case .interval(let milliseconds) = writer.log.options.durability, writer.needsSync {
-            timeout = UInt64(milliseconds) * 1_000_000
-        }
-        return doorbell.withLock {
+    /// Empty: the deadline has passed. Nil: closed and drained.
+    private func take(before deadline: UInt64?, _ window: GatherWindow) -> [Submission]? {
+        doorbell.withLock {
             let wanted = queue.count + window.lastBatch
-            if queue.isEmpty { sleep(until: 1, nanoseconds: timeout) }
+            if queue.isEmpty {
+                let now = monotonicNanoseconds()
+                sleep(until: 1, nanoseconds: deadline.map { $0 > now ? $0 - now : 0 })
+            }
             if !queue.isEmpty, queue.count < wanted { sleep(until: wanted, nanoseconds: window.nanoseconds) }
             if queue.isEmpty { return isClosing ? nil : [] }
             var taken: [Submission] = []

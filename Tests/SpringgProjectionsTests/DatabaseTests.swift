@@ -322,6 +322,25 @@ struct DatabaseTests {
         #expect(database.memory.totalBytes < 4 << 20)
     }
 
+    @Test("durability by interval: what is written becomes durable although writes never pause, and also when they do")
+    func interval() throws {
+        let database = try DatabaseTests.open(SimulatedFileSystem()) {
+            $0.durability = .interval(milliseconds: 5)
+            $0.segmentBytes = 64 << 20
+        }
+        DatabaseTests.write(database, [.createIndex(name: try DatabaseTests.name("a"), dimensions: 1)])
+        var writes = 0
+        while database.log.watermarks.durable < LSN(100), writes < 1_000_000 {
+            DatabaseTests.write(database, [try DatabaseTests.put("a", "v", [Float(writes)])])
+            writes += 1
+        }
+        #expect(database.log.watermarks.durable >= LSN(100))
+        let synced = Semaphore()
+        database.log.notify(whenDurable: database.log.watermarks.appended) { synced.signal() }
+        synced.wait()
+        #expect(database.log.watermarks.durable == database.log.watermarks.appended)
+    }
+
     @Test("a receipt names the event, and clocks only go forward although the wall clock stands")
     func receipts() throws {
         let database = try DatabaseTests.open(SimulatedFileSystem())
