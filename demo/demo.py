@@ -195,7 +195,8 @@ def main():
     options = parser.parse_args()
     if not 500 <= options.vectors <= 5000:
         parser.error("--vectors must be 500 to 5000")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the node and its directory go, too.
+    for number in (signal.SIGTERM, signal.SIGINT):  # So that the node and its directory go, too.
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="springg-demo-") as directory:
         node = Node(directory)
         try:
