@@ -77,7 +77,11 @@ let package = Package(
             swiftSettings: settings
         ),
 
-        .testTarget(name: "ConfigurationTests", dependencies: ["SpringgConfiguration"], swiftSettings: settings),
+        .testTarget(
+            name: "ConfigurationTests",
+            dependencies: ["SpringgConfiguration", "SpringgTestKit"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "RepositoryTests", swiftSettings: settings),
         // Tests. The test kit: a client, a load generator and a fixture that runs the real programs.
         .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),

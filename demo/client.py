@@ -65,6 +65,15 @@ def float32(values):
     return struct.pack(f"<{len(values)}f", *values)
 
 
+def nouns(rows):
+    """The first word of each noun → its first row."""
+    return {row["words"].split(", ")[0]: row for row in reversed(rows) if row["kind"] == "n"}
+
+
+def short(text, width):
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def percentile(seconds, percent):
     """A percentile of durations, in milliseconds."""
     ordered = sorted(seconds)

@@ -8,29 +8,21 @@ figures; the exit code is 1 when anything was not as it must be.
 """
 
 import argparse
-import json
-import os
-import pathlib
 import random
-import re
-import secrets
-import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from client import DIMENSIONS, Client, Progress, float32, percentile, read_queries, read_rows
+from client import DIMENSIONS, Client, Progress, float32, nouns, percentile, read_queries, read_rows, short
+from node import Node
 
-BINARIES = pathlib.Path(__file__).resolve().parent.parent / ".build" / "release"
 INDEX = "/api/indexes/words"
 WORDS = ["dog", "coffee", "music", "happiness"]
 BULK = 100  # vectors a bulk request
 WRITERS = 8  # connections that write when the node is killed
-READY_SECONDS_MAX = 60
 
 problems = []
 figures = []
@@ -45,53 +37,6 @@ def check(is_right, what):
 
 def heading(text):
     print(f"\n{text}", flush=True)
-
-
-class Node:
-    """A server process and its directory."""
-
-    def __init__(self, directory):
-        self.directory = pathlib.Path(directory)
-        self.data = self.directory / "data"
-        # Nothing of the caller's own configuration may leak into the demo.
-        self.environment = {key: value for key, value in os.environ.items() if not key.startswith("SPRINGG_")}
-        self.environment |= {"HOME": directory, "SPRINGG_JWT_SECRET": secrets.token_urlsafe(48)}
-        self.process = None
-
-    def start(self):
-        """Starts the server. Returns: the seconds until it was ready."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
-        limits_off = ["--rate-limit-per-second", "0", "--bulk-cpu-threshold-percent", "0"]
-        place = ["--bind-address", "127.0.0.1", "--port", str(port), "--data-path", str(self.data)]
-        started = time.monotonic()
-        with open(self.directory / "node.log", "ab") as log:
-            self.process = subprocess.Popen(
-                [BINARIES / "springg", "serve", *place, *limits_off],
-                cwd=self.directory, env=self.environment, stdout=subprocess.PIPE, stderr=log, text=True,
-            )
-        readable, _, _ = select.select([self.process.stdout], [], [], READY_SECONDS_MAX)
-        line = self.process.stdout.readline() if readable else ""
-        address = re.search(r"http://\S+:(\d+)", line)
-        if not address:
-            raise RuntimeError("the server did not get ready:\n" + (self.directory / "node.log").read_text())
-        self.port = int(address[1])
-        return time.monotonic() - started
-
-    def token(self):
-        command = [BINARIES / "springg", "generate-jwt", "--user-id", "demo"]
-        return subprocess.run(
-            command, cwd=self.directory, env=self.environment, check=True, stdout=subprocess.PIPE, text=True
-        ).stdout.strip()
-
-    def end(self, signal_number):
-        """Sends a signal and waits. Returns: the exit code."""
-        if self.process is None or self.process.poll() is not None:
-            return None
-        self.process.send_signal(signal_number)
-        code = self.process.wait(timeout=30)
-        self.process.stdout.close()
-        return code
 
 
 def load(client, rows):
@@ -122,12 +67,13 @@ def search(client, vector, k=10):
 def show_searches(client, rows, queries):
     heading("Search: the nearest glosses to the gloss of a word")
     gloss = {row["id"]: row["gloss"] for row in rows}
-    asked = [row for word in WORDS for row in rows if row["kind"] == "n" and row["words"].split(", ")[0] == word]
+    asked = [nouns(rows)[word] for word in WORDS]
     for row in asked + queries[2:4]:
-        print(f"  {row['words']}: {row['gloss'][:90]}")
+        print(f"  {row['words']}: {short(row['gloss'], 80)}")
         hits = [hit for hit in search(client, row["vector"], 4) if hit["id"] != row["id"]]
         for hit in hits[:3]:
-            print(f"    {hit['score']:.3f}  {hit['metadata']['custom']['words'][:28]:28}  {gloss[hit['id']][:70]}")
+            words = short(hit["metadata"]["custom"]["words"], 28)
+            print(f"    {hit['score']:.3f}  {words:28}  {short(gloss[hit['id']], 70)}")
     firsts = [search(client, row["vector"], 1)[0] for row in asked]
     check([hit["id"] for hit in firsts] == [row["id"] for row in asked], "each word's own gloss comes first")
 
@@ -149,8 +95,7 @@ def measure_searches(client, rows, queries):
 
 def update_and_delete(client, rows):
     heading("Update and delete")
-    noun = {row["words"].split(", ")[0]: row for row in reversed(rows) if row["kind"] == "n"}
-    dog, coffee, music = noun["dog"], noun["coffee"], noun["music"]
+    dog, coffee, music = (nouns(rows)[word] for word in ("dog", "coffee", "music"))
     moved = {"vector": coffee["vector"], "metadata": {"custom": {"words": "dog, now beside coffee"}}}
     client.must("PUT", f"{INDEX}/vectors/{dog['id']}", moved)
     hits = [hit["id"] for hit in search(client, coffee["vector"], 2)]
@@ -217,10 +162,7 @@ def compare_digests(node, client, token):
     heading("Rebuild every projection from the log, and compare digests")
     running = client.must("GET", f"{INDEX}/stats")["digest"]
     check(node.end(signal.SIGTERM) == 0, "SIGTERM ends the node in good order")
-    replay = subprocess.run(
-        [BINARIES / "logdump", "digest", node.data, "--json"], check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-    replayed = next(index["digest"] for index in json.loads(replay)["indexes"] if index["name"] == "words")
+    replayed = node.replayed_digests()["words"]
     startup = node.start()
     restarted = Client(node.port, token).must("GET", f"{INDEX}/stats")["digest"]
     for name, digest in (("running node", running), ("logdump's replay", replayed), ("after restart", restarted)):
@@ -253,7 +195,8 @@ def main():
     options = parser.parse_args()
     if not 500 <= options.vectors <= 5000:
         parser.error("--vectors must be 500 to 5000")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that the node and its directory go, too.
+    for number in (signal.SIGTERM, signal.SIGINT):  # So that the node and its directory go, too.
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="springg-demo-") as directory:
         node = Node(directory)
         try:

@@ -33,10 +33,7 @@ struct Node {
             )
         } catch {
             database.close()
-            throw CommandFailure(
-                "cannot listen on \(options.host) port \(options.port): \(error)",
-                advice: "choose another with --port or --bind-address, or stop the program that holds it"
-            )
+            throw CommandFailure("\(error)")
         }
     }
 
@@ -74,8 +71,10 @@ struct Node {
         let recovery = database.recovery
         if let torn = recovery.torn {
             logger.warning(
-                "Cut off a torn end of the log: a write that was never acknowledged",
-                metadata: ["lsn": "\(torn.lsn)", "segment": "\(torn.segment)", "copy": "\(recovery.tornCopy ?? "none")"]
+                "Cut off a torn end of the log: the last writes had not been synced when the node went down",
+                metadata: [
+                    "lsn": "\(torn.lsn)", "segment": "\(torn.segment)", "copy": "\(recovery.tornCopy ?? "none")",
+                ]
             )
         }
         logger.info(
