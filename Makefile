@@ -34,8 +34,9 @@ demo-short: build  ## The same with DEMO_VECTORS vectors (1,000)
 test: setup build  ## Run every test
 	$(SWIFT_TEST)
 
-bench: setup  ## Measure, beside the machine's own limits
-	@$(MAKE) --no-print-directory -C Benchmarks
+bench: build  ## Measure, beside the machine's own limits
+	$(SWIFT_BUILD) --product bench
+	.build/release/bench
 
 lint:  ## Check the format of all Swift files
 	swift format lint --strict --recursive --parallel $(SWIFT_PATHS)
@@ -44,4 +45,4 @@ format:  ## Format all Swift files
 	swift format --in-place --recursive --parallel $(SWIFT_PATHS)
 
 clean:  ## Remove everything that was built
-	rm -rf .build Benchmarks/.build
+	rm -rf .build
