@@ -89,6 +89,15 @@ let package = Package(
             dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "SpringgNetTests",
+            dependencies: [
+                "SpringgNet", "SpringgProjections", "SpringgTestKit",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
