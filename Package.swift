@@ -96,6 +96,15 @@ let package = Package(
             dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "SpringgNetTests",
+            dependencies: [
+                "SpringgNet", "SpringgProjections", "SpringgTestKit",
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
         .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
         // simdjson is the oracle of the reader's tests and its peer in the benchmark; nothing else links it.
         .target(name: "CSimdjson", path: "Tests/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),

@@ -3,6 +3,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 public import SpringgProjections
+import Synchronization
 
 /// The REST API of one database, on a TCP port.
 ///
@@ -16,6 +17,7 @@ public final class APIServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let listener: any Channel
     private let workers: [WorkerHandle]
+    private let isStopped = Atomic(false)
 
     /// A worker and what may be touched of it from elsewhere.
     private struct WorkerHandle: Sendable {
@@ -47,6 +49,7 @@ public final class APIServer: Sendable {
     ///   - database: Open; the caller closes it after the server has been shut down.
     ///   - options: Address and limits.
     ///   - logger: Gets a line for each request at debug.
+    /// - Returns: The running server.
     /// - Throws: `ServerError`.
     public static func start(database: Database, options: ServerOptions, logger: Logger) async throws -> APIServer {
         guard !options.requireJWT || options.jwtSecret?.isEmpty == false else {
@@ -62,7 +65,11 @@ public final class APIServer: Sendable {
             let listener = try await self.listen(group, context, workers)
             return APIServer(
                 port: listener.localAddress?.port ?? options.port,
-                context: context, group: group, listener: listener, workers: workers)
+                context: context,
+                group: group,
+                listener: listener,
+                workers: workers
+            )
         } catch {
             try? await threads.shutdownGracefully()
             try? await group.shutdownGracefully()
@@ -145,8 +152,12 @@ public final class APIServer: Sendable {
 
     /// Stops accepting connections, lets running requests finish, then closes what is left.
     ///
+    /// Only the first call does that; a further one returns at once.
     /// - Parameter gracePeriodSeconds: How long running requests may take.
     public func shutdown(gracePeriodSeconds: Double) async {
+        guard !self.isStopped.exchange(true, ordering: .acquiringAndReleasing) else {
+            return
+        }
         try? await self.listener.close()
         let drained = self.workers.map { handle in
             handle.eventLoop.flatSubmit { handle.worker.value.drain(on: handle.eventLoop) }

@@ -10,8 +10,10 @@ enum Admission {
 }
 
 extension Worker {
-    /// Bytes of a body for one vector: 65,536 numbers with every digit written out, the largest metadata, and as much
-    /// again for white space. What many connections can make the server hold shrinks with it.
+    /// Bytes of a body for one vector.
+    ///
+    /// Room for 65,536 numbers with every digit written out, the largest metadata, and as much again for white space;
+    /// the smaller it is, the less many connections can make the server hold.
     static let vectorBodyBytesMax = 8 << 20
     /// Bytes of a body when there is no limit: a buffer counts in 32 bits.
     private static let bodyBytesCeiling = 1 << 30
@@ -69,7 +71,10 @@ extension Worker {
             return
         }
         try self.authenticator.authorize(
-            scope, authorization: head.headers.first(name: "authorization"), now: CivilTime.now())
+            scope,
+            authorization: head.headers.first(name: "authorization"),
+            now: CivilTime.now()
+        )
     }
 
     /// Holds bulk requests back before their bodies are sent, so that a refusal costs neither side the upload.
@@ -84,14 +89,18 @@ extension Worker {
             throw RequestError(
                 .tooManyRequests,
                 "Server overloaded (CPU: \(tenths / 10).\(tenths % 10)%), please retry",
-                retryAfterSeconds: 5)
+                retryAfterSeconds: 5
+            )
         }
         guard let permits = self.context.bulkPermits else {
             return nil
         }
         guard let permit = permits.take() else {
             throw RequestError(
-                .tooManyRequests, "Too many concurrent bulk requests, please retry", retryAfterSeconds: 2)
+                .tooManyRequests,
+                "Too many concurrent bulk requests, please retry",
+                retryAfterSeconds: 2
+            )
         }
         return permit
     }

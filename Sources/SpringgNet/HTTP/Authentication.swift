@@ -4,8 +4,9 @@ import NIOHTTP1
 ///
 /// One for each event loop, touched on that loop only: the cache of verified tokens needs no lock.
 struct Authenticator {
-    /// Verified tokens remembered: a lookup costs a hundredth of a verification. Only tokens with a good signature
-    /// get in, so nobody without the secret can fill it.
+    /// Verified tokens remembered: a lookup costs a hundredth of a verification.
+    ///
+    /// Only tokens with a good signature get in, so nobody without the secret can fill it.
     static let cacheMax = 1024
 
     private let secret: [UInt8]?
@@ -23,6 +24,7 @@ struct Authenticator {
     ///   - scope: What the request needs.
     ///   - authorization: The value of the Authorization header.
     ///   - now: Seconds since 1970.
+    /// - Throws: The 401 or 403 that it is answered with.
     mutating func authorize(_ scope: ScopeSet, authorization: String?, now: Double) throws(RequestError) {
         guard let secret, self.requiresToken || scope == .internal else {
             return

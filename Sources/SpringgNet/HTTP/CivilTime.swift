@@ -4,11 +4,11 @@ import Glibc
 ///
 /// The proleptic Gregorian calendar in UTC, by Howard Hinnant's `days_from_civil` and `civil_from_days`. A pure
 /// namespace apart from `now`, which reads the wall clock.
-enum CivilTime {
-    static let secondsPerDay = 86_400.0
+package enum CivilTime {
+    package static let secondsPerDay = 86_400.0
 
     /// Seconds since 1970 by the wall clock.
-    static func now() -> Double {
+    package static func now() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
@@ -18,7 +18,7 @@ enum CivilTime {
     /// latter two in UTC.
     ///
     /// - Returns: Seconds since 1970, or nil for any other text.
-    static func parse(_ text: UnsafeRawBufferPointer) -> Double? {
+    package static func parse(_ text: UnsafeRawBufferPointer) -> Double? {
         var reader = DigitReader(text: text)
         guard let year = reader.number(digits: 4), reader.take("-"),
             let month = reader.number(digits: 2), reader.take("-"),
@@ -80,13 +80,13 @@ enum CivilTime {
     }
 
     /// `2024-01-15T10:30:00Z`.
-    static func rfc3339(_ seconds: Double) -> String {
+    package static func rfc3339(_ seconds: Double) -> String {
         let (date, time) = self.split(seconds)
         return "\(self.padded(date.year, 4))-\(self.padded(date.month, 2))-\(self.padded(date.day, 2))T\(time)Z"
     }
 
     /// `Mon, 15 Jan 2024 10:30:00 GMT`, as RFC 9110 wants the Date header.
-    static func httpDate(_ seconds: Double) -> String {
+    package static func httpDate(_ seconds: Double) -> String {
         let (date, time) = self.split(seconds)
         let days = Int((seconds / self.secondsPerDay).rounded(.down))
         let weekday = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"][((days % 7) + 7) % 7]

@@ -41,7 +41,14 @@ enum HMACSHA256 {
         return [UInt8](unsafeUninitializedCapacity: Int(EVP_MAX_MD_SIZE)) { out, count in
             var length: UInt32 = 0
             let done = HMAC(
-                EVP_sha256(), key, Int32(key.count), message, message.count, out.baseAddress, &length)
+                EVP_sha256(),
+                key,
+                Int32(key.count),
+                message,
+                message.count,
+                out.baseAddress,
+                &length
+            )
             count = done == nil ? 0 : Int(length)
         }
     }

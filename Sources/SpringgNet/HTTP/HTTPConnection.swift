@@ -263,7 +263,8 @@ final class HTTPConnection: ChannelDuplexHandler {
                 let body = try RequestBody(
                     announced: isChunked ? nil : bodyLength ?? 0,
                     limit: self.worker.bodyLimit(of: target.endpoint),
-                    budget: self.worker.context.bodyBudget)
+                    budget: self.worker.context.bodyBudget
+                )
                 self.request = Request(head: head, target: target, body: body, permit: permit)
                 self.enterReceiving()
                 if expectsContinue, isChunked || bodyLength ?? 0 > 0, head.version != .http1_0 {
@@ -276,11 +277,21 @@ final class HTTPConnection: ChannelDuplexHandler {
             let keeps = error.status != .payloadTooLarge && error.status != .serviceUnavailable
             self.answerContext.keepAlive = self.answerContext.keepAlive && keeps
             self.refuse(
-                head, with: .failure(error), discarding: isChunked ? nil : bodyLength ?? 0, expectsContinue)
+                head,
+                with: .failure(error),
+                discarding: isChunked ? nil : bodyLength ?? 0,
+                expectsContinue
+            )
         }
     }
 
     /// Answers without waiting for the body, and keeps the connection when what is left of it is little.
+    ///
+    /// - Parameters:
+    ///   - head: What is refused.
+    ///   - answer: With what.
+    ///   - length: Bytes of the body that are still to come; nil when nobody knows.
+    ///   - expects: True when the client waits for leave to send them, so that they may never come.
     private func refuse(_ head: HTTPRequestHead, with answer: Answer, discarding length: Int?, _ expects: Bool) {
         let isShort = length.map { $0 == 0 || $0 <= Self.discardBytesMax && !expects } ?? false
         self.answerContext.keepAlive = self.answerContext.keepAlive && isShort
@@ -308,7 +319,11 @@ final class HTTPConnection: ChannelDuplexHandler {
         self.enter(.processing, deadline: NIODeadline.now().after(self.worker.timeouts.request))
         do throws(RequestError) {
             let answer = try self.worker.handle(
-                request.target, body: request.body.buffer, permit: request.permit, from: self)
+                request.target,
+                body: request.body.buffer,
+                permit: request.permit,
+                from: self
+            )
             if let answer {
                 self.send(answer)
             }
@@ -459,6 +474,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             return
         }
         self.phase = .closed
+        // What the request holds goes before the client can see the end and come again.
+        self.request = nil
         self.context?.close(mode: .all, promise: nil)
     }
 }

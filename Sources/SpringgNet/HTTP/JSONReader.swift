@@ -37,7 +37,7 @@ struct JSONReader {
         try Self.check(springg_json_object_begin(&self.state))
     }
 
-    /// The next member's key; its value must be consumed before the next call. Nil at the object's end.
+    /// Reads the next member's key, nil at the object's end; the value must be consumed before the next call.
     mutating func nextKey() throws(JSONError) -> JSONKey? {
         var more = false
         var slice = springg_json_slice()

@@ -6,7 +6,7 @@ import CSpringg
 /// that says anything else is refused before its signature is looked at.
 public enum JSONWebToken {
     /// Bytes of a token: room for far more claims than ours, and a bound on the work that an unverified one causes.
-    static let bytesMax = 16 << 10
+    package static let bytesMax = 16 << 10
     /// Who the tokens of this server say they are from.
     static let issuer = "springg"
 
@@ -24,12 +24,12 @@ public enum JSONWebToken {
     }
 
     /// What a valid token allows, and when.
-    struct Grant: Equatable, Sendable {
-        var scopes: ScopeSet = []
+    package struct Grant: Equatable, Sendable {
+        package var scopes: ScopeSet = []
         /// Seconds since 1970 from which the token is no longer valid.
-        var expires = Double.infinity
+        package var expires = Double.infinity
         /// Seconds since 1970 before which it is not valid yet.
-        var notBefore = -Double.infinity
+        package var notBefore = -Double.infinity
 
         func isCurrent(at now: Double) -> Bool {
             now < self.expires && now >= self.notBefore
@@ -37,7 +37,7 @@ public enum JSONWebToken {
     }
 
     /// Why a token is refused.
-    enum Refusal: Error, Equatable {
+    package enum Refusal: Error, Equatable {
         /// Not a token, not signed with our secret by HS256, expired or not valid yet.
         case invalidOrExpired
         /// Properly signed, but by somebody else than `springg`, or nobody.
@@ -53,7 +53,8 @@ public enum JSONWebToken {
     ///   - secret: The key.
     ///   - now: Seconds since 1970.
     /// - Returns: What the token allows.
-    static func verify(
+    /// - Throws: Why it allows nothing.
+    package static func verify(
         _ token: some BidirectionalCollection<UInt8>,
         secret: [UInt8],
         now: Double
@@ -144,13 +145,13 @@ public enum JSONWebToken {
 }
 
 /// What a token may be used for.
-struct ScopeSet: OptionSet, Sendable {
-    let rawValue: UInt8
+package struct ScopeSet: OptionSet, Sendable {
+    package let rawValue: UInt8
 
-    static let read = ScopeSet(rawValue: 1)
-    static let write = ScopeSet(rawValue: 2)
-    static let admin = ScopeSet(rawValue: 4)
-    static let `internal` = ScopeSet(rawValue: 8)
+    package static let read = ScopeSet(rawValue: 1)
+    package static let write = ScopeSet(rawValue: 2)
+    package static let admin = ScopeSet(rawValue: 4)
+    package static let `internal` = ScopeSet(rawValue: 8)
 
     /// Tokens made before there were permissions have none and keep what they could do.
     static let `default`: ScopeSet = [.read, .write]
@@ -184,13 +185,13 @@ struct ScopeSet: OptionSet, Sendable {
         }
     }
 
-    init(rawValue: UInt8) {
+    package init(rawValue: UInt8) {
         self.rawValue = rawValue
     }
 }
 
 /// base64url without padding (RFC 4648, 5), strict: one text for each value, so that a token cannot be varied.
-enum Base64URL {
+package enum Base64URL {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
     private static let values: [UInt8] = {
@@ -201,7 +202,7 @@ enum Base64URL {
         return values
     }()
 
-    static func encode(_ bytes: some Sequence<UInt8>) -> String {
+    package static func encode(_ bytes: some Sequence<UInt8>) -> String {
         var text: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0
@@ -219,7 +220,7 @@ enum Base64URL {
         return String(decoding: text, as: UTF8.self)
     }
 
-    static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
+    package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count * 3 / 4)
         var bits: UInt32 = 0

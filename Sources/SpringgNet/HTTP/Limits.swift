@@ -17,7 +17,10 @@ final class PermitPool: Sendable {
         var current = self.available.load(ordering: .relaxed)
         while current >= count {
             let (exchanged, original) = self.available.weakCompareExchange(
-                expected: current, desired: current - count, ordering: .acquiringAndReleasing)
+                expected: current,
+                desired: current - count,
+                ordering: .acquiringAndReleasing
+            )
             if exchanged {
                 return Permit(pool: self, count: count)
             }
@@ -31,7 +34,7 @@ final class PermitPool: Sendable {
     }
 }
 
-/// Permits taken from a pool. They are given back when the last reference goes, whichever way a request ends.
+/// Permits taken from a pool, given back when the last reference goes, whichever way a request ends.
 final class Permit: Sendable {
     private let pool: PermitPool
     private let count: Int

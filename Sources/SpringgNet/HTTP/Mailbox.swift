@@ -39,7 +39,7 @@ final class Mailbox: Sendable {
         self.state.withLock { $0.worker = worker }
     }
 
-    /// From now on nothing is delivered. Must come before the event loop is shut down.
+    /// Ends delivery; must come before the event loop is shut down.
     func close() {
         self.state.withLock { $0 = State() }
     }

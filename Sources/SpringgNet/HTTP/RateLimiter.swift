@@ -4,18 +4,18 @@ import Synchronization
 ///
 /// One customer usually holds a whole /64, so counting single IPv6 addresses would limit nobody. The port is no part
 /// of it, and no header is trusted to say another address.
-struct AddressKey: Hashable, Sendable {
+package struct AddressKey: Hashable, Sendable {
     /// IPv4: the address below a marker that no IPv6 prefix in use has; IPv6: the upper 64 bits.
     let rawValue: UInt64
 
-    init(ipv4 address: UInt32) {
+    package init(ipv4 address: UInt32) {
         self.rawValue = Self.ipv4Marker | UInt64(address)
     }
 
     private static let ipv4Marker: UInt64 = 0xFFFF_FFFF_0000_0000
 
     /// An IPv4-mapped address (`::ffff:a.b.c.d`, what a dual-stack socket reports) counts as the IPv4 address.
-    init(ipv6Upper upper: UInt64, lower: UInt64) {
+    package init(ipv6Upper upper: UInt64, lower: UInt64) {
         let isMapped = upper == 0 && lower >> 32 == 0xFFFF
         self.rawValue = isMapped ? Self.ipv4Marker | (lower & 0xFFFF_FFFF) : upper
     }
@@ -27,9 +27,9 @@ struct AddressKey: Hashable, Sendable {
 /// Invariant: the table never holds more than `addressesMax` buckets. When it is full of addresses that have not
 /// refilled yet, newcomers share one bucket: a flood from many addresses then slows newcomers, never known clients,
 /// and never grows the table.
-struct RateLimiter: Sendable {
+package struct RateLimiter: Sendable {
     /// 65,536 buckets are about 3 MB: more addresses than a node serves within a bucket's refill time.
-    static let addressesMax = 65_536
+    package static let addressesMax = 65_536
 
     private struct Bucket {
         var tokens: Double
@@ -48,7 +48,7 @@ struct RateLimiter: Sendable {
     ///   - perSecond: Tokens a second, more than 0.
     ///   - burst: Tokens that a full bucket holds; 0 = as many as `perSecond`.
     ///   - addressesMax: Buckets that the table holds at most.
-    init(perSecond: Int, burst: Int, addressesMax: Int = RateLimiter.addressesMax) {
+    package init(perSecond: Int, burst: Int, addressesMax: Int = RateLimiter.addressesMax) {
         precondition(perSecond > 0, "a rate of \(perSecond) means that there is no limiter")
         let burst = Double(burst > 0 ? burst : perSecond)
         self.perNanosecond = Double(perSecond) / 1e9
@@ -64,7 +64,7 @@ struct RateLimiter: Sendable {
     ///   - address: Who sent the request.
     ///   - now: Nanoseconds of a monotonic clock.
     /// - Returns: False when the address has none left.
-    mutating func admit(_ address: AddressKey, now: UInt64) -> Bool {
+    package mutating func admit(_ address: AddressKey, now: UInt64) -> Bool {
         if let known = self.buckets.index(forKey: address) {
             return self.take(from: &self.buckets.values[known], now: now)
         }
@@ -79,7 +79,7 @@ struct RateLimiter: Sendable {
     }
 
     /// Addresses that the table holds now.
-    var addressCount: Int { self.buckets.count }
+    package var addressCount: Int { self.buckets.count }
 
     private func take(from bucket: inout Bucket, now: UInt64) -> Bool {
         let elapsed = now > bucket.updated ? now - bucket.updated : 0

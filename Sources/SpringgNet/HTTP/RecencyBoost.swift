@@ -1,8 +1,8 @@
 /// A search's wish that newer vectors rank higher, by a date in their metadata.
 ///
 /// A pure value: the present is handed in.
-struct RecencyBoost: Sendable {
-    enum Field: Sendable {
+package struct RecencyBoost: Sendable {
+    package enum Field: Sendable {
         case publishedDate
         case modifiedDate
         /// Some other name: accepted, and boosts nothing.
@@ -10,18 +10,21 @@ struct RecencyBoost: Sendable {
     }
 
     /// Rows that are looked at for each one asked for, since a boost may lift a row from further down.
-    static let fetchFactor = 10
+    package static let fetchFactor = 10
     /// Rows that are looked at however many were asked for: what a boost may cost.
-    static let fetchMax = 1000
+    package static let fetchMax = 1000
 
-    var field = Field.other
-    var recentDays = 0.0
-    var recentMultiplier = 0.0
-    var mediumDays = 0.0
-    var mediumMultiplier = 0.0
+    package var field = Field.other
+    package var recentDays = 0.0
+    package var recentMultiplier = 0.0
+    package var mediumDays = 0.0
+    package var mediumMultiplier = 0.0
+
+    /// A boost that changes nothing.
+    package init() {}
 
     /// How many hits to fetch so that the best `k` after boosting are likely among them.
-    static func fetchCount(k: Int) -> Int {
+    package static func fetchCount(k: Int) -> Int {
         max(k, min(k * self.fetchFactor, self.fetchMax))
     }
 
@@ -29,7 +32,7 @@ struct RecencyBoost: Sendable {
     ///   - metadata: The stored metadata, empty for none.
     ///   - now: Seconds since 1970.
     /// - Returns: What the score of a row with this metadata is multiplied by; 1 when its date says nothing.
-    func multiplier(metadata: UnsafeRawBufferPointer, now: Double) -> Double {
+    package func multiplier(metadata: UnsafeRawBufferPointer, now: Double) -> Double {
         guard let date = self.date(in: metadata) else {
             return 1
         }
@@ -44,7 +47,7 @@ struct RecencyBoost: Sendable {
     ///
     /// Multiplying a negative score by more than 1 would push the row down, the opposite of what is asked for: it is
     /// divided instead, and a multiplier up to 1 leaves it as it is. The result is finite whatever the multiplier.
-    static func boosted(score: Float, multiplier: Double) -> Float {
+    package static func boosted(score: Float, multiplier: Double) -> Float {
         let score = Double(score)
         let boosted: Double
         if score >= 0 {

@@ -26,7 +26,10 @@ struct RemotePeer: Sendable {
         }
     }
 
-    private static func load<Value: FixedWidthInteger & BitwiseCopyable>(_ address: SocketAddress?, at offset: Int) -> Value {
+    private static func load<Value: FixedWidthInteger & BitwiseCopyable>(
+        _ address: SocketAddress?,
+        at offset: Int
+    ) -> Value {
         address?.withSockAddr { start, size in
             let bytes = UnsafeRawBufferPointer(start: start, count: size)
             return offset + MemoryLayout<Value>.size <= size

@@ -70,8 +70,8 @@ struct ReplicationMessage {
         case .delete:
             return .delete(index: index, id: try self.fields.id(scratch))
         case .createIndex:
-            guard (1...dimensionsMax).contains(self.dimensions) else {
-                throw .badRequest("Dimensions must be positive and at most \(dimensionsMax)")
+            guard (1...PreparedVector.dimensionsMax).contains(self.dimensions) else {
+                throw .badRequest("Dimensions must be positive and at most \(PreparedVector.dimensionsMax)")
             }
             return .createIndex(name: index, dimensions: self.dimensions)
         case .deleteIndex:

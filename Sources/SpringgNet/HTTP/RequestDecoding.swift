@@ -3,8 +3,6 @@ import SpringgProjections
 
 /// Bytes of a vector's id.
 let vectorIDBytesMax = 512
-/// Components of a vector.
-let dimensionsMax = 65_536
 /// Vectors of one bulk request: bounds the answer, in which each of them may have an error of its own.
 let bulkItemsMax = 100_000
 /// Results of one search.
@@ -12,7 +10,7 @@ let searchResultsMax = 10_000
 
 /// Where a decoder puts what it reads: one a thread, so that no request allocates for it.
 final class DecodeScratch {
-    let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: dimensionsMax)
+    let floats = UnsafeMutableBufferPointer<Float>.allocate(capacity: PreparedVector.dimensionsMax)
     let id = UnsafeMutableRawBufferPointer.allocate(byteCount: vectorIDBytesMax, alignment: 1)
     fileprivate(set) var metadata: [UInt8] = []
 
@@ -41,6 +39,7 @@ struct VectorFields {
     ///   - reader: Stands before the object.
     ///   - scratch: Where the id and the numbers go.
     ///   - readsID: False where the path names the vector and a member `id` means nothing.
+    /// - Throws: When the object is not JSON, or a member has another type than it must.
     init(_ reader: inout JSONReader, scratch: DecodeScratch, readsID: Bool = true) throws(JSONError) {
         try reader.beginObject()
         while let key = try reader.nextKey() {
@@ -139,8 +138,9 @@ struct VectorFields {
         guard self.vectorCount > 0 else {
             throw .vectorRequired
         }
-        guard self.vectorCount <= dimensionsMax else {
-            throw .badRequest("vector has \(self.vectorCount) dimensions, at most \(dimensionsMax) are allowed")
+        guard self.vectorCount <= PreparedVector.dimensionsMax else {
+            let limit = PreparedVector.dimensionsMax
+            throw .badRequest("vector has \(self.vectorCount) dimensions, at most \(limit) are allowed")
         }
         return UnsafeBufferPointer(rebasing: scratch.floats[..<self.vectorCount])
     }
@@ -219,8 +219,8 @@ func decodeDimensions(_ bytes: UnsafeRawBufferPointer) throws(RequestError) -> I
     guard dimensions > 0 else {
         throw .badRequest("Dimensions must be positive")
     }
-    guard dimensions <= dimensionsMax else {
-        throw .badRequest("Dimensions must be at most \(dimensionsMax)")
+    guard dimensions <= PreparedVector.dimensionsMax else {
+        throw .badRequest("Dimensions must be at most \(PreparedVector.dimensionsMax)")
     }
     return dimensions
 }

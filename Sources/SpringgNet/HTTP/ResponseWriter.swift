@@ -35,7 +35,7 @@ struct ResponseWriter: Sendable {
         self.buffer.writeBytes(bytes)
     }
 
-    /// A JSON string, quoted and escaped. The bytes are UTF-8.
+    /// A JSON string, quoted and escaped; the bytes are UTF-8.
     mutating func string(_ bytes: UnsafeRawBufferPointer) {
         self.buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: bytes.count * 6 + 2) { out in
             guard let start = out.baseAddress?.assumingMemoryBound(to: CChar.self) else {

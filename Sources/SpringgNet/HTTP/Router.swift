@@ -1,7 +1,7 @@
-import NIOHTTP1
+package import NIOHTTP1
 
 /// What a request asks for, by method and path.
-enum Endpoint: Sendable, Equatable {
+package enum Endpoint: Sendable, Equatable {
     case health
     case listIndexes
     case createIndex
@@ -36,16 +36,22 @@ enum Endpoint: Sendable, Equatable {
 }
 
 /// A path that is known, and the parts of it that are names.
-struct Target: Sendable, Equatable {
-    var endpoint: Endpoint
+package struct Target: Sendable, Equatable {
+    package var endpoint: Endpoint
     /// The index's name as it was sent, percent-decoded but not checked.
-    var index: [UInt8] = []
+    package var index: [UInt8] = []
     /// The vector's id or the block's number, likewise.
-    var item: [UInt8] = []
+    package var item: [UInt8] = []
+
+    package init(endpoint: Endpoint, index: [UInt8] = [], item: [UInt8] = []) {
+        self.endpoint = endpoint
+        self.index = index
+        self.item = item
+    }
 }
 
 /// What the router makes of a method and a path.
-enum Routing: Sendable, Equatable {
+package enum Routing: Sendable, Equatable {
     case target(Target)
     case notFound
     /// The path exists with other methods, listed as the Allow header wants them.
@@ -58,11 +64,11 @@ enum Routing: Sendable, Equatable {
 ///
 /// A path is split on "/" first and each part percent-decoded then, so that an id may hold an encoded slash. An empty
 /// part matches nothing, hence a trailing slash is not found.
-enum Router {
+package enum Router {
     /// No path of ours has more parts.
     private static let partsMax = 6
 
-    static func route(method: HTTPMethod, uri: String) -> Routing {
+    package static func route(method: HTTPMethod, uri: String) -> Routing {
         guard let parts = self.parts(of: uri) else {
             return .malformed
         }
@@ -92,7 +98,7 @@ enum Router {
         }
     }
 
-    /// `/api/indexes…`
+    /// The methods of `/api/indexes` and below.
     private static func indexCandidates(_ parts: [[UInt8]]) -> [Candidate]? {
         guard parts.count > 2 else {
             return [(.GET, Target(endpoint: .listIndexes))]
@@ -126,7 +132,7 @@ enum Router {
         }
     }
 
-    /// `/internal/…`
+    /// The methods of what lies below `/internal`.
     private static func internalCandidates(_ parts: [[UInt8]]) -> [Candidate]? {
         switch parts.count {
         case 2 where parts[1] == Part.indexes:
@@ -144,7 +150,7 @@ enum Router {
         }
     }
 
-    /// The path's parts, decoded; an empty list for what is too long or no path at all, nil when it is malformed.
+    /// Splits a path into its parts and decodes them: an empty list for what is too long or no path at all, nil when it is malformed.
     private static func parts(of uri: String) -> [[UInt8]]? {
         var uri = uri
         return uri.withUTF8 { bytes in

@@ -93,7 +93,8 @@ struct BulkRequest {
             let known = try fields.id(scratch)
             id = known
             self.commands.append(
-                .put(try fields.prepare(index: index, id: known, scratch: scratch), mustExist: false))
+                .put(try fields.prepare(index: index, id: known, scratch: scratch), mustExist: false)
+            )
             self.plan.submitted.append((position, known))
         } catch {
             self.plan.errors.append(BulkError(position: position, id: id, text: error.text))

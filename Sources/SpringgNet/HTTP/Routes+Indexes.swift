@@ -40,7 +40,10 @@ extension Worker {
         let name = try self.indexName(target)
         let dimensions = try body.withBytes { bytes throws(RequestError) in try decodeDimensions(bytes) }
         self.submit(
-            [.createIndex(name: name, dimensions: dimensions)], as: .createIndex(name, dimensions: dimensions), ticket)
+            [.createIndex(name: name, dimensions: dimensions)],
+            as: .createIndex(name, dimensions: dimensions),
+            ticket
+        )
         return nil
     }
 

@@ -17,7 +17,8 @@ extension Worker {
         }
         guard request.query.vectorCount == index.dimensions || request.query.vectorCount == 0 else {
             throw .badRequest(
-                "query dimension mismatch: expected \(index.dimensions), got \(request.query.vectorCount)")
+                "query dimension mismatch: expected \(index.dimensions), got \(request.query.vectorCount)"
+            )
         }
         let query = try request.query.vector(self.scratch)
         let search = Search(k: request.k, boost: request.boost)
@@ -42,7 +43,8 @@ struct Search: Sendable {
         let answer: Answer? = index.withHits(query: query, k: fetch) { hits in
             var body = ResponseWriter(capacity: 64 + min(hits.count, self.k) * 192)
             body.raw(#"{"status":"success","data":["#)
-            let isWhole = self.boost.map { self.write(self.rank(hits, $0), of: hits, to: &body) }
+            let isWhole =
+                self.boost.map { self.write(self.rank(hits, $0), of: hits, to: &body) }
                 ?? self.write(hits, to: &body)
             body.raw("]}\n")
             return isWhole ? Answer(.ok, contentType: .json, body: body) : nil

@@ -1,4 +1,6 @@
-/// What a server listens on and what it allows. Every limit: 0 = off.
+/// What a server listens on and what it allows.
+///
+/// Every limit: 0 = off.
 public struct ServerOptions: Sendable {
     /// Address to listen on, a name or a number.
     public var host = "0.0.0.0"

@@ -66,7 +66,9 @@ final class Worker {
         self.context = context
         self.mailbox = mailbox
         self.authenticator = Authenticator(
-            secret: context.options.jwtSecret, requiresToken: context.options.requireJWT)
+            secret: context.options.jwtSecret,
+            requiresToken: context.options.requireJWT
+        )
         self.heads = HeadEncoder(now: CivilTime.now())
         self.timeouts = Timeouts(context.options)
     }
