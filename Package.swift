@@ -57,7 +57,7 @@ let package = Package(
             swiftSettings: settings
         ),
         // The pure parts of the command line: a test cannot import an executable.
-        .target(name: "SpringgConfiguration", swiftSettings: settings),
+        .target(name: "SpringgConfiguration", dependencies: ["CSpringg"], swiftSettings: settings),
         .executableTarget(
             name: "springg",
             dependencies: [

@@ -57,57 +57,46 @@ __attribute__((target("avx2,fma"))) static inline float sum_lanes(__m256 v) {
     return _mm_cvtss_f32(half);
 }
 
-__attribute__((target("avx2,fma"))) static inline float dot_avx2(const float *a, const float *b, size_t count) {
+// Bytes ahead of the row in hand that are asked for: the hardware prefetcher stops at page ends, and a row of 1,024
+// floats is exactly one page.
+#define PREFETCH_BYTES 4096
+
+/// `prefetches` is a constant wherever this is inlined: rows are followed by rows, a single vector by nothing.
+__attribute__((target("avx2,fma"), always_inline)) static inline float dot_avx2(
+    const float *row, const float *query, size_t count, bool prefetches
+) {
+    const char *ahead = (const char *)row + PREFETCH_BYTES;
     __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
     size_t i = 0;
     for (; i + 32 <= count; i += 32) {
-        s0 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), s0);
-        s1 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8), _mm256_loadu_ps(b + i + 8), s1);
-        s2 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 16), _mm256_loadu_ps(b + i + 16), s2);
-        s3 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 24), _mm256_loadu_ps(b + i + 24), s3);
+        if (prefetches) {
+            _mm_prefetch(ahead + i * 4, _MM_HINT_T0);
+            _mm_prefetch(ahead + i * 4 + 64, _MM_HINT_T0);
+        }
+        s0 = _mm256_fmadd_ps(_mm256_loadu_ps(row + i), _mm256_loadu_ps(query + i), s0);
+        s1 = _mm256_fmadd_ps(_mm256_loadu_ps(row + i + 8), _mm256_loadu_ps(query + i + 8), s1);
+        s2 = _mm256_fmadd_ps(_mm256_loadu_ps(row + i + 16), _mm256_loadu_ps(query + i + 16), s2);
+        s3 = _mm256_fmadd_ps(_mm256_loadu_ps(row + i + 24), _mm256_loadu_ps(query + i + 24), s3);
     }
     for (; i + 8 <= count; i += 8) {
-        s0 = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), _mm256_loadu_ps(b + i), s0);
+        s0 = _mm256_fmadd_ps(_mm256_loadu_ps(row + i), _mm256_loadu_ps(query + i), s0);
     }
     float sum = sum_lanes(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
     for (; i < count; i++) {
-        sum += a[i] * b[i];
+        sum += row[i] * query[i];
     }
     return sum;
 }
 
 __attribute__((target("avx2,fma"))) static float dot_avx2_entry(const float *a, const float *b, size_t count) {
-    return dot_avx2(a, b, count);
+    return dot_avx2(a, b, count, false);
 }
-
-// Bytes ahead of the row in hand that are asked for: the hardware prefetcher stops at page ends, and a row of 1,024
-// floats is exactly one page.
-#define PREFETCH_BYTES 4096
 
 __attribute__((target("avx2,fma"))) static void dot_rows_avx2(
     const float *query, const float *rows, size_t stride, size_t count, size_t row_count, float *out
 ) {
     for (size_t row = 0; row < row_count; row++) {
-        const float *vector = rows + row * stride;
-        const char *ahead = (const char *)vector + PREFETCH_BYTES;
-        __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
-        size_t i = 0;
-        for (; i + 32 <= count; i += 32) {
-            _mm_prefetch(ahead + i * 4, _MM_HINT_T0);
-            _mm_prefetch(ahead + i * 4 + 64, _MM_HINT_T0);
-            s0 = _mm256_fmadd_ps(_mm256_loadu_ps(vector + i), _mm256_loadu_ps(query + i), s0);
-            s1 = _mm256_fmadd_ps(_mm256_loadu_ps(vector + i + 8), _mm256_loadu_ps(query + i + 8), s1);
-            s2 = _mm256_fmadd_ps(_mm256_loadu_ps(vector + i + 16), _mm256_loadu_ps(query + i + 16), s2);
-            s3 = _mm256_fmadd_ps(_mm256_loadu_ps(vector + i + 24), _mm256_loadu_ps(query + i + 24), s3);
-        }
-        for (; i + 8 <= count; i += 8) {
-            s0 = _mm256_fmadd_ps(_mm256_loadu_ps(vector + i), _mm256_loadu_ps(query + i), s0);
-        }
-        float sum = sum_lanes(_mm256_add_ps(_mm256_add_ps(s0, s1), _mm256_add_ps(s2, s3)));
-        for (; i < count; i++) {
-            sum += vector[i] * query[i];
-        }
-        out[row] = sum;
+        out[row] = dot_avx2(rows + row * stride, query, count, true);
     }
 }
 

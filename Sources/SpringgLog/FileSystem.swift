@@ -46,6 +46,21 @@ public protocol File: AnyObject, Sendable {
     func reserve(size: Int, writingZeros: Bool) throws(FileSystemError)
 }
 
+extension File {
+    /// Writes zeros over `[start, end)`.
+    func writeZeros(from start: Int, to end: Int) throws(FileSystemError) {
+        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
+        defer { zeros.deallocate() }
+        zeros.initializeMemory(as: UInt8.self, repeating: 0)
+        var offset = start
+        while offset < end {
+            let count = min(zeros.count, end - offset)
+            try write(UnsafeRawBufferPointer(zeros).part(0, count), at: offset)
+            offset += count
+        }
+    }
+}
+
 /// Holds an exclusive lock until released.
 public protocol FileLock: AnyObject, Sendable {}
 

@@ -129,7 +129,7 @@ extension Log {
             }
             try copy.sync()
             try fileSystem.syncDirectory(directory)
-            try LogWriter.zero(file, from: torn.offset, to: end)
+            try file.writeZeros(from: torn.offset, to: end)
             try file.sync()
         }
         return path

@@ -207,7 +207,7 @@ public final class LogWriter {
     private func clean() throws(LogError) {
         guard spoiledEnd > position else { return }
         try Log.io { () throws(FileSystemError) in
-            try LogWriter.zero(file, from: position, to: min(spoiledEnd, fileBytes))
+            try file.writeZeros(from: position, to: min(spoiledEnd, fileBytes))
         }
         try syncFile()
         spoiledEnd = position
@@ -295,18 +295,6 @@ public final class LogWriter {
             try fileSystem.rename(prepared.path, to: path)
             try fileSystem.syncDirectory(directory)
             return file
-        }
-    }
-
-    static func zero(_ file: any File, from start: Int, to end: Int) throws(FileSystemError) {
-        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-        defer { zeros.deallocate() }
-        zeros.initializeMemory(as: UInt8.self, repeating: 0)
-        var offset = start
-        while offset < end {
-            let count = min(zeros.count, end - offset)
-            try file.write(UnsafeRawBufferPointer(zeros).part(0, count), at: offset)
-            offset += count
         }
     }
 }

@@ -183,16 +183,4 @@ private final class PosixFile: File {
             if code != EINTR { throw FileSystemError(operation: "fallocate", path: path, code: code) }
         }
     }
-
-    private func writeZeros(from start: Int, to end: Int) throws(FileSystemError) {
-        let zeros = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 4096)
-        defer { zeros.deallocate() }
-        zeros.initializeMemory(as: UInt8.self, repeating: 0)
-        var offset = start
-        while offset < end {
-            let count = min(zeros.count, end - offset)
-            try write(UnsafeRawBufferPointer(zeros).part(0, count), at: offset)
-            offset += count
-        }
-    }
 }

@@ -208,17 +208,7 @@ private struct Replay {
     }
 
     mutating func apply(_ record: LogRecord, to materializer: Materializer) throws(LogError) {
-        let envelope = record.envelope
-        guard let event = envelope.event else {
-            throw .newerFormat(
-                segment: "the log",
-                offset: record.offset,
-                what: "at LSN \(record.lsn) an event of kind \(envelope.kindTag)"
-            )
-        }
-        materializer.apply(event, of: envelope, recordBytes: record.recordBytes, lsn: record.lsn)
-        // Nobody reads yet, so what was replaced can go at once.
-        if events % 4096 == 0 { materializer.publish() }
+        try materializer.replay(record)
         events += 1
         done += UInt64(record.recordBytes)
         guard let report, done - reported >= Replay.step else { return }

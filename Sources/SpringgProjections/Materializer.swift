@@ -44,6 +44,23 @@ package final class Materializer: Projection {
         }
     }
 
+    /// Applies a record that was read back from the log, before there are readers.
+    ///
+    /// - Throws: `.newerFormat` when this version does not know the event: without it the state would be wrong.
+    package func replay(_ record: LogRecord) throws(LogError) {
+        let envelope = record.envelope
+        guard let event = envelope.event else {
+            throw .newerFormat(
+                segment: "the log", offset: record.offset,
+                what: "at LSN \(record.lsn) an event of kind \(envelope.kindTag)")
+        }
+        apply(event, of: envelope, recordBytes: record.recordBytes, lsn: record.lsn)
+        // What was replaced or removed can go as soon as it is out of sight.
+        if record.lsn.rawValue % Materializer.recordsBetweenPublications == 0 { publish() }
+    }
+
+    private static let recordsBetweenPublications: UInt64 = 4096
+
     /// Shows readers everything applied, and takes back the memory of rows that nobody can see any more.
     package func publish() {
         epochs.publish(appliedLSN)

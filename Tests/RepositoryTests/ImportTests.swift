@@ -16,7 +16,7 @@ struct ImportTests {
                 "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgLog", "SpringgProjections",
             ])
         ),
-        ("Sources/SpringgConfiguration", []),
+        ("Sources/SpringgConfiguration", ["CSpringg"]),
         (
             "Sources/springg",
             system.union(foundation).union([

@@ -15,16 +15,7 @@ struct Digest: ParsableCommand {
     func run() throws {
         let materializer = Materializer()
         let outcome = try source.scan().run { record throws(LogError) in
-            let envelope = record.envelope
-            guard let event = envelope.event else {
-                throw .newerFormat(
-                    segment: "the log",
-                    offset: record.offset,
-                    what: "at LSN \(record.lsn) an event of kind \(envelope.kindTag)"
-                )
-            }
-            materializer.apply(event, of: envelope, recordBytes: record.recordBytes, lsn: record.lsn)
-            if record.lsn.rawValue % 4096 == 0 { materializer.publish() }
+            try materializer.replay(record)
         }
         materializer.publish()
         if json {
