@@ -51,8 +51,10 @@ package final class Materializer: Projection {
         let envelope = record.envelope
         guard let event = envelope.event else {
             throw .newerFormat(
-                segment: "the log", offset: record.offset,
-                what: "at LSN \(record.lsn) an event of kind \(envelope.kindTag)")
+                segment: "the log",
+                offset: record.offset,
+                what: "at LSN \(record.lsn) an event of kind \(envelope.kindTag)"
+            )
         }
         apply(event, of: envelope, recordBytes: record.recordBytes, lsn: record.lsn)
         // What was replaced or removed can go as soon as it is out of sight.

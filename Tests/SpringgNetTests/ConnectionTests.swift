@@ -54,7 +54,8 @@ import Testing
             let plain = Array(post("/api/indexes/a/vectors", #"{"id":"é","vector":[1,2]}"#).utf8)
             let chunked = Array(
                 ("POST /api/indexes/a/vectors HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                    + "5\r\n{\"id\"\r\nC;x=y\r\n:\"é\",\"vecto\r\n9\r\nr\":[1,2]}\r\n0\r\n\r\n").utf8)
+                    + "5\r\n{\"id\"\r\nC;x=y\r\n:\"é\",\"vecto\r\n9\r\nr\":[1,2]}\r\n0\r\n\r\n").utf8
+            )
             for request in [plain, chunked] {
                 for cut in 1..<request.count {
                     try client.send(Array(request[..<cut]))
@@ -98,7 +99,8 @@ import Testing
             let padding = String(repeating: " ", count: 1000 - 25)
             #expect(
                 try client.request("POST", "/api/indexes/a/vectors", #"{"id":"12","vector":[10]}"# + padding).status
-                    == 200)
+                    == 200
+            )
             // The head alone is answered: nothing of the body was sent.
             try client.send("POST /api/indexes/a/vectors HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
             let refused = try client.receive()
@@ -166,16 +168,20 @@ import Testing
     }
 
     @Test func pagesOfAnyOriginMayCall() async throws {
-        try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = TestServer.secret }) { server async throws in
+        try await TestServer.run({
+            $0.requireJWT = true; $0.jwtSecret = TestServer.secret
+        }) { server async throws in
             let client = server.client()
             // Asking needs no token: a browser sends none with it.
             let preflight = try client.request(
-                "OPTIONS", "/api/indexes/a/vectors/1",
+                "OPTIONS",
+                "/api/indexes/a/vectors/1",
                 headers: [
                     (name: "Origin", value: "https://example.org"),
                     (name: "Access-Control-Request-Method", value: "DELETE"),
                     (name: "Access-Control-Request-Headers", value: "authorization"),
-                ])
+                ]
+            )
             #expect(preflight.status == 200 && preflight.body.isEmpty)
             #expect(preflight.header("access-control-allow-origin") == "*")
             #expect(preflight.header("access-control-allow-methods") == "GET, POST, PUT, DELETE, OPTIONS")
@@ -195,7 +201,9 @@ import Testing
             let connection = try RawConnection(port: server.server.port)
             connection.send("GET /api/health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
             #expect(connection.receive(until: "}}").contains("\r\nConnection: keep-alive\r\n"))
-            connection.send(Self.health + "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + Self.health)
+            connection.send(
+                Self.health + "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + Self.health
+            )
             let received = connection.receiveAll()
             #expect(received.components(of: "HTTP/1.1 200 OK") == 2)
             let old = try RawConnection(port: server.server.port)
@@ -214,7 +222,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "BREW /pot HTTP/1.1\r\n\r\n", "GET /api/health\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}",
+        "BREW /pot HTTP/1.1\r\n\r\n", "GET /api/health\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}",
         "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\n: empty\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 5x\r\n\r\nhello", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -289,7 +298,12 @@ import Testing
         let token = JSONWebToken.sign(claims: #"{"iss":"springg"}"#, secret: TestServer.secret)
         var logger = Logger(label: "test") { _ in LineCollector { line in lines.withLock { $0.append(line) } } }
         logger.logLevel = .debug
-        try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = TestServer.secret }, logger: logger) { server async throws in
+        try await TestServer.run(
+            {
+                $0.requireJWT = true; $0.jwtSecret = TestServer.secret
+            },
+            logger: logger
+        ) { server async throws in
             let client = server.client()
             let headers = [(name: "Authorization", value: "Bearer \(token)")]
             #expect(try client.request("GET", "/api/indexes", headers: headers).status == 200)

@@ -8,13 +8,18 @@ import Testing
     // MARK: Rate
 
     @Test func anAddressHasARateWhateverItsPortsAndHeadersSay() async throws {
-        try await TestServer.run({ $0.rateLimitPerSecond = 1; $0.rateLimitBurst = 5 }) { server async throws in
+        try await TestServer.run({
+            $0.rateLimitPerSecond = 1; $0.rateLimitBurst = 5
+        }) { server async throws in
             var statuses: [Int] = []
             for number in 0..<20 {
                 // A connection each, hence a port each; and a header that once was believed.
                 let client = server.client()
                 let response = try client.request(
-                    "GET", "/api/health", headers: [(name: "X-Forwarded-For", value: "10.0.0.\(number)")])
+                    "GET",
+                    "/api/health",
+                    headers: [(name: "X-Forwarded-For", value: "10.0.0.\(number)")]
+                )
                 statuses.append(response.status)
                 if response.status == 429 {
                     #expect(response.text == "Rate limit exceeded" && response.header("retry-after") == "1")
@@ -85,7 +90,9 @@ import Testing
     }
 
     @Test func theTimeOfTheNextRequestBeginsWithItsOwnFirstByte() async throws {
-        try await TestServer.run({ $0.readTimeoutSeconds = 0.4; $0.idleTimeoutSeconds = 20 }) { server async throws in
+        try await TestServer.run({
+            $0.readTimeoutSeconds = 0.4; $0.idleTimeoutSeconds = 20
+        }) { server async throws in
             let connection = try RawConnection(port: server.server.port)
             for _ in 0..<3 {
                 connection.send("GET /api/health HTTP/1.1\r\n\r\n")
@@ -107,13 +114,16 @@ import Testing
     }
 
     @Test func aClientThatDoesNotReadIsLetGo() async throws {
-        try await TestServer.run({ $0.writeTimeoutSeconds = 0.5; $0.connectionsMax = 2 }) { server async throws in
+        try await TestServer.run({
+            $0.writeTimeoutSeconds = 0.5; $0.connectionsMax = 2
+        }) { server async throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1024}"#).status == 200)
             let vector = JSONValue.array(of: (0..<1024).map { Float($0) * 0.001 })
             let rows = (0..<1000).map { #"{"id":"\#($0)","vector":\#(vector)}"# }.joined(separator: ",")
             #expect(
-                try client.request("POST", "/api/indexes/a/vectors/bulk", #"{"vectors":[\#(rows)]}"#).status == 200)
+                try client.request("POST", "/api/indexes/a/vectors/bulk", #"{"vectors":[\#(rows)]}"#).status == 200
+            )
             // Some 10 MB of answer each, none of it read.
             let request = "GET /internal/sync/a/block/0 HTTP/1.1\r\n\r\n"
             let deaf = try RawConnection(port: server.server.port, receiveBufferBytes: 4096)
@@ -131,7 +141,9 @@ import Testing
     }
 
     @Test func whatTakesTooLongIsAnsweredWithATimeOut() async throws {
-        try await TestServer.run({ $0.requestTimeoutSeconds = 0.02; $0.searchThreads = 1 }) { server async throws in
+        try await TestServer.run({
+            $0.requestTimeoutSeconds = 0.02; $0.searchThreads = 1
+        }) { server async throws in
             let client = server.client()
             while try client.request("POST", "/api/indexes/a", #"{"dimensions":256}"#).status == 504 {}
             let vector = JSONValue.array(of: (0..<256).map { Float($0) * 0.001 })
