@@ -16,11 +16,17 @@ import Testing
         _ body: String? = nil
     ) throws -> HTTPResponse {
         try client.request(
-            method, path, body, headers: authorization.map { [(name: "Authorization", value: $0)] } ?? [])
+            method,
+            path,
+            body,
+            headers: authorization.map { [(name: "Authorization", value: $0)] } ?? []
+        )
     }
 
     @Test func eachMistakeHasItsText() async throws {
-        try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = TestServer.secret }) { server async throws in
+        try await TestServer.run({
+            $0.requireJWT = true; $0.jwtSecret = TestServer.secret
+        }) { server throws in
             let client = server.client()
             let good = token(#"{"iss":"springg"}"#)
             let table: [(String?, String)] = [
@@ -34,7 +40,10 @@ import Testing
                 ("Bearer x", "Invalid or expired token"),
                 ("Bearer a.b.c", "Invalid or expired token"),
                 ("Bearer \(good)x", "Invalid or expired token"),
-                ("Bearer \(token(#"{"iss":"springg"}"#, secret: "another-secret-of-some-32-letters"))", "Invalid or expired token"),
+                (
+                    "Bearer \(token(#"{"iss":"springg"}"#, secret: "another-secret-of-some-32-letters"))",
+                    "Invalid or expired token"
+                ),
                 ("Bearer \(token(#"{"iss":"springg","exp":1700000000}"#))", "Invalid or expired token"),
                 ("Bearer \(token(#"{"iss":"springg","nbf":99999999999}"#))", "Invalid or expired token"),
                 ("Bearer \(token(#"{"iss":"somebody"}"#))", "Invalid token issuer"),
@@ -55,7 +64,9 @@ import Testing
     }
 
     @Test func aRememberedTokenStillExpires() async throws {
-        try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = TestServer.secret }) { server async throws in
+        try await TestServer.run({
+            $0.requireJWT = true; $0.jwtSecret = TestServer.secret
+        }) { server throws in
             let client = server.client()
             // Soon enough to see it happen, late enough to be used before.
             let expires = CivilTime.now() + 1.5
@@ -72,13 +83,16 @@ import Testing
     }
 
     @Test func scopesDecideWhatATokenMayDo() async throws {
-        try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = TestServer.secret }) { server async throws in
+        try await TestServer.run({
+            $0.requireJWT = true; $0.jwtSecret = TestServer.secret
+        }) { server throws in
             let client = server.client()
             func bearer(_ permissions: String) -> String {
                 "Bearer \(token(#"{"iss":"springg","permissions":\#(permissions)}"#))"
             }
             // The token that the command line makes by default can do all that the README shows.
-            let standard = "Bearer \(token(#"{"iss":"springg","user_id":"springg-client","permissions":["read","write"]}"#))"
+            let standard =
+                "Bearer \(token(#"{"iss":"springg","user_id":"springg-client","permissions":["read","write"]}"#))"
             #expect(try request(client, "POST", "/api/indexes/a", standard, #"{"dimensions":1}"#).status == 200)
             let row = #"{"id":"1","vector":[1]}"#
             #expect(try request(client, "POST", "/api/indexes/a/vectors", standard, row).status == 200)
@@ -96,7 +110,8 @@ import Testing
             ]
             let table: [(String, [(String, String)], String?)] = [
                 (#"["read"]"#, reads, nil), (#"["read"]"#, writes, "write"), (#"["read"]"#, internals, "internal"),
-                (#"["write"]"#, reads, "read"), (#"["write"]"#, writes, nil), (#"["read","write"]"#, internals, "internal"),
+                (#"["write"]"#, reads, "read"), (#"["write"]"#, writes, nil),
+                (#"["read","write"]"#, internals, "internal"),
                 (#"["internal"]"#, internals, nil), (#"["internal"]"#, reads, "read"), ("[]", writes, "write"),
                 (#"["admin"]"#, reads + writes, nil), (#"["admin"]"#, internals, "internal"),
             ]
@@ -107,7 +122,8 @@ import Testing
                         #expect(response.status == 403, "\(permissions) \(method) \(path)")
                         #expect(
                             response.error == "Insufficient permissions: this needs the scope \"\(missing)\"",
-                            "\(permissions) \(method) \(path)")
+                            "\(permissions) \(method) \(path)"
+                        )
                     } else {
                         #expect(![401, 403].contains(response.status), "\(permissions) \(method) \(path)")
                     }
@@ -117,7 +133,9 @@ import Testing
     }
 
     @Test func internalRoutesNeedATokenWheneverThereIsASecret() async throws {
-        try await TestServer.run({ $0.requireJWT = false; $0.jwtSecret = TestServer.secret }) { server async throws in
+        try await TestServer.run({
+            $0.requireJWT = false; $0.jwtSecret = TestServer.secret
+        }) { server throws in
             let client = server.client()
             #expect(try client.request("GET", "/api/indexes").status == 200)
             for (method, path) in [("GET", "/internal/indexes"), ("POST", "/internal/replicate")] {
@@ -134,7 +152,9 @@ import Testing
     @Test func withoutASecretTokensCannotBeRequired() async throws {
         for secret in [nil, ""] {
             await #expect(throws: ServerError.self) {
-                try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = secret }) { _ in }
+                try await TestServer.run({
+                    $0.requireJWT = true; $0.jwtSecret = secret
+                }) { _ in }
             }
         }
     }

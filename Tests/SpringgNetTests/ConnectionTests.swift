@@ -15,7 +15,7 @@ import Testing
     // MARK: Pipelining and pieces
 
     @Test func pipelinedRequestsAreAnsweredInOrder() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             // Quick and slow ones mixed: an add waits for the disk, a get does not.
@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test func aPacketFullOfTinyRequestsIsWorkedOffWithoutDeepStacks() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             // As many as one read of the server takes, again and again, until its reads have grown that large.
             let count = 3000
@@ -48,13 +48,14 @@ import Testing
     }
 
     @Test func aRequestMayComeInAnyTwoPieces() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let plain = Array(post("/api/indexes/a/vectors", #"{"id":"é","vector":[1,2]}"#).utf8)
             let chunked = Array(
                 ("POST /api/indexes/a/vectors HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                    + "5\r\n{\"id\"\r\nC;x=y\r\n:\"é\",\"vecto\r\n9\r\nr\":[1,2]}\r\n0\r\n\r\n").utf8)
+                    + "5\r\n{\"id\"\r\nC;x=y\r\n:\"é\",\"vecto\r\n9\r\nr\":[1,2]}\r\n0\r\n\r\n").utf8
+            )
             for request in [plain, chunked] {
                 for cut in 1..<request.count {
                     try client.send(Array(request[..<cut]))
@@ -69,7 +70,7 @@ import Testing
     }
 
     @Test func whatOneClientSendsAtOnceDoesNotMixWithWhatOthersSend() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             #expect(try server.client().request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             let wrong = Atomic<Int>(0)
             try WorkerThread.run(8) { worker in
@@ -92,13 +93,14 @@ import Testing
     // MARK: Bodies
 
     @Test func aBodyBeyondTheLimitIsRefusedBeforeItIsRead() async throws {
-        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server async throws in
+        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             let padding = String(repeating: " ", count: 1000 - 25)
             #expect(
                 try client.request("POST", "/api/indexes/a/vectors", #"{"id":"12","vector":[10]}"# + padding).status
-                    == 200)
+                    == 200
+            )
             // The head alone is answered: nothing of the body was sent.
             try client.send("POST /api/indexes/a/vectors HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
             let refused = try client.receive()
@@ -112,7 +114,7 @@ import Testing
     }
 
     @Test func anAnswerThatComesEarlyReachesAClientThatIsStillSending() async throws {
-        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server async throws in
+        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server throws in
             let connection = try RawConnection(port: server.server.port)
             let body = String(repeating: " ", count: 4 << 20)
             connection.send(post("/api/indexes/a/vectors/bulk", body))
@@ -121,7 +123,7 @@ import Testing
     }
 
     @Test func aShortBodyOfARefusedRequestIsPassedOver() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             try client.send(post("/nowhere", String(repeating: "x", count: 60_000)) + Self.health)
             #expect(try client.receive().status == 404)
@@ -130,7 +132,7 @@ import Testing
     }
 
     @Test func aClientThatAsksMaySendItsBody() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             let body = #"{"dimensions":3}"#
             let expect = "Host: x\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
@@ -148,7 +150,7 @@ import Testing
     // MARK: Methods, paths, origins
 
     @Test func unknownPathsAndMethods() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             for path in ["/", "/api", "/api/health/", "/api/indexes/", "/favicon.ico"] {
                 let response = try client.request("GET", path)
@@ -166,16 +168,20 @@ import Testing
     }
 
     @Test func pagesOfAnyOriginMayCall() async throws {
-        try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = TestServer.secret }) { server async throws in
+        try await TestServer.run({
+            $0.requireJWT = true; $0.jwtSecret = TestServer.secret
+        }) { server throws in
             let client = server.client()
             // Asking needs no token: a browser sends none with it.
             let preflight = try client.request(
-                "OPTIONS", "/api/indexes/a/vectors/1",
+                "OPTIONS",
+                "/api/indexes/a/vectors/1",
                 headers: [
                     (name: "Origin", value: "https://example.org"),
                     (name: "Access-Control-Request-Method", value: "DELETE"),
                     (name: "Access-Control-Request-Headers", value: "authorization"),
-                ])
+                ]
+            )
             #expect(preflight.status == 200 && preflight.body.isEmpty)
             #expect(preflight.header("access-control-allow-origin") == "*")
             #expect(preflight.header("access-control-allow-methods") == "GET, POST, PUT, DELETE, OPTIONS")
@@ -191,11 +197,13 @@ import Testing
     // MARK: Keeping and closing
 
     @Test func connectionsAreKeptAndClosedAsTheClientSays() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send("GET /api/health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
             #expect(connection.receive(until: "}}").contains("\r\nConnection: keep-alive\r\n"))
-            connection.send(Self.health + "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + Self.health)
+            connection.send(
+                Self.health + "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + Self.health
+            )
             let received = connection.receiveAll()
             #expect(received.components(of: "HTTP/1.1 200 OK") == 2)
             let old = try RawConnection(port: server.server.port)
@@ -205,7 +213,7 @@ import Testing
     }
 
     @Test func aClientThatWillSendNoMoreStillGetsItsAnswers() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send(post("/api/indexes/a", #"{"dimensions":3}"#) + Self.health + Self.health)
             connection.closeSending()
@@ -214,7 +222,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "BREW /pot HTTP/1.1\r\n\r\n", "GET /api/health\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}",
+        "BREW /pot HTTP/1.1\r\n\r\n", "GET /api/health\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}",
         "GET / HTTP/1.1\r\nno colon\r\n\r\n", "GET / HTTP/1.1\r\n: empty\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 5x\r\n\r\nhello", "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -222,7 +231,7 @@ import Testing
         "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
     ])
     func whatIsNotHTTPIsAnsweredAndTheConnectionClosed(bytes: String) async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send(bytes)
             let received = connection.receiveAll()
@@ -233,7 +242,7 @@ import Testing
     }
 
     @Test func answersBeforeABrokenRequestStillCome() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send(post("/api/indexes/a", #"{"dimensions":3}"#) + Self.health + "rubbish\r\n\r\n")
             let received = connection.receiveAll()
@@ -243,7 +252,7 @@ import Testing
     }
 
     @Test func aHeadBeyondTheLimitIsRefused() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             for head in [
                 "GET / HTTP/1.1\r\nX: " + String(repeating: "x", count: 100_000),
                 "GET /" + String(repeating: "x", count: 100_000),
@@ -272,7 +281,7 @@ import Testing
             }
             rounds.append(bytes + (random.oneIn(2) ? requests[0] : []))
         }
-        try await TestServer.run { server async throws in
+        try await TestServer.run { [rounds] server throws in
             #expect(try server.client().request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             for bytes in rounds {
                 let connection = try RawConnection(port: server.server.port)
@@ -289,7 +298,12 @@ import Testing
         let token = JSONWebToken.sign(claims: #"{"iss":"springg"}"#, secret: TestServer.secret)
         var logger = Logger(label: "test") { _ in LineCollector { line in lines.withLock { $0.append(line) } } }
         logger.logLevel = .debug
-        try await TestServer.run({ $0.requireJWT = true; $0.jwtSecret = TestServer.secret }, logger: logger) { server async throws in
+        try await TestServer.run(
+            {
+                $0.requireJWT = true; $0.jwtSecret = TestServer.secret
+            },
+            logger: logger
+        ) { server throws in
             let client = server.client()
             let headers = [(name: "Authorization", value: "Bearer \(token)")]
             #expect(try client.request("GET", "/api/indexes", headers: headers).status == 200)

@@ -43,23 +43,43 @@ import Testing
     }
 
     @Test func indexesAreMadeListedDescribedAndDeleted() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             try expect(
-                client, "GET", "/api/health", success(#"{"status":"healthy","service":"springg"}"#))
+                client,
+                "GET",
+                "/api/health",
+                success(#"{"status":"healthy","service":"springg"}"#)
+            )
             try expect(client, "GET", "/api/indexes", success("[]"))
             try expect(
-                client, "POST", "/api/indexes/b", #"{"dimensions":3}"#,
-                success(#"{"name":"b","dimensions":3,"created":true}"#))
+                client,
+                "POST",
+                "/api/indexes/b",
+                #"{"dimensions":3}"#,
+                success(#"{"name":"b","dimensions":3,"created":true}"#)
+            )
             try expect(
-                client, "POST", "/api/indexes/a.B_9-", #" {"Dimensions" : 4, "x": {"dimensions": 9}} "#,
-                success(#"{"name":"a.B_9-","dimensions":4,"created":true}"#))
+                client,
+                "POST",
+                "/api/indexes/a.B_9-",
+                #" {"Dimensions" : 4, "x": {"dimensions": 9}} "#,
+                success(#"{"name":"a.B_9-","dimensions":4,"created":true}"#)
+            )
             try expect(
-                client, "POST", "/api/indexes/b", #"{"dimensions":3}"#, status: 409,
-                failure("index b already exists"))
+                client,
+                "POST",
+                "/api/indexes/b",
+                #"{"dimensions":3}"#,
+                status: 409,
+                failure("index b already exists")
+            )
             try expect(
-                client, "GET", "/api/indexes",
-                success(#"[{"name":"a.B_9-","dimensions":4,"count":0},{"name":"b","dimensions":3,"count":0}]"#))
+                client,
+                "GET",
+                "/api/indexes",
+                success(#"[{"name":"a.B_9-","dimensions":4,"count":0},{"name":"b","dimensions":3,"count":0}]"#)
+            )
             #expect(try client.request("POST", "/api/indexes/b/vectors", #"{"id":"1","vector":[1,2,3]}"#).status == 200)
             let stats = try client.request("GET", "/api/indexes/b/stats").data()
             #expect(stats["name"]?.string == "b" && stats["dimensions"]?.int == 3)
@@ -76,7 +96,7 @@ import Testing
     }
 
     @Test func anIndexNeedsANameAndDimensions() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             let positive = failure("Dimensions must be positive")
             for body in ["{}", #"{"dimensions":0}"#, #"{"dimensions":-1}"#, #"{"dimensions":null}"#] {
@@ -84,8 +104,10 @@ import Testing
             }
             let invalid = failure("Invalid request body")
             for body in [
-                "", "[]", #"{"dimensions":"3"}"#, #"{"dimensions":4} xx"#, #"{"dimensions":4}{}"#, #"{"dimensions":3.5}"#,
-                #"{"dimensions":18446744073709551620}"#, #"{"dimensions":03}"#, #"{"dimensions":3,}"#, "{'dimensions':3}",
+                "", "[]", #"{"dimensions":"3"}"#, #"{"dimensions":4} xx"#, #"{"dimensions":4}{}"#,
+                #"{"dimensions":3.5}"#,
+                #"{"dimensions":18446744073709551620}"#, #"{"dimensions":03}"#, #"{"dimensions":3,}"#,
+                "{'dimensions':3}",
             ] {
                 try expect(client, "POST", "/api/indexes/a", body, status: 400, invalid)
             }
@@ -104,64 +126,103 @@ import Testing
     }
 
     @Test func aVectorComesBackAsItWasSent() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":4}"#).status == 200)
-            let metadata = #"{"published_date":"2024-01-15","modified_date":"2024-01-20","custom":{"t":"é\n","n":[1.50]}}"#
+            let metadata =
+                #"{"published_date":"2024-01-15","modified_date":"2024-01-20","custom":{"t":"é\n","n":[1.50]}}"#
             try expect(
-                client, "POST", "/api/indexes/a/vectors",
+                client,
+                "POST",
+                "/api/indexes/a/vectors",
                 #"{"id":"doc-1","vector":[3, -0.1, 1e-45, 16777217],"metadata":\#(metadata),"extra":[{}]}"#,
-                success(#"{"id":"doc-1","added":true}"#))
+                success(#"{"id":"doc-1","added":true}"#)
+            )
             try expect(
-                client, "GET", "/api/indexes/a/vectors/doc-1",
-                success(#"{"id":"doc-1","vector":[3,-0.1,1e-45,16777216],"metadata":\#(metadata)}"#))
+                client,
+                "GET",
+                "/api/indexes/a/vectors/doc-1",
+                success(#"{"id":"doc-1","vector":[3,-0.1,1e-45,16777216],"metadata":\#(metadata)}"#)
+            )
             // An existing id is replaced, metadata and all.
             try expect(
-                client, "POST", "/api/indexes/a/vectors", #"{"id":"doc-1","vector":[1,2,3,4]}"#,
-                success(#"{"id":"doc-1","added":true}"#))
+                client,
+                "POST",
+                "/api/indexes/a/vectors",
+                #"{"id":"doc-1","vector":[1,2,3,4]}"#,
+                success(#"{"id":"doc-1","added":true}"#)
+            )
             try expect(
-                client, "GET", "/api/indexes/a/vectors/doc-1", success(#"{"id":"doc-1","vector":[1,2,3,4]}"#))
+                client,
+                "GET",
+                "/api/indexes/a/vectors/doc-1",
+                success(#"{"id":"doc-1","vector":[1,2,3,4]}"#)
+            )
             try expect(
-                client, "PUT", "/api/indexes/a/vectors/doc-1", #"{"id":7,"vector":[4,3,2,1],"metadata":{"custom":{}}}"#,
-                success(#"{"id":"doc-1","updated":true}"#))
+                client,
+                "PUT",
+                "/api/indexes/a/vectors/doc-1",
+                #"{"id":7,"vector":[4,3,2,1],"metadata":{"custom":{}}}"#,
+                success(#"{"id":"doc-1","updated":true}"#)
+            )
             try expect(
-                client, "GET", "/api/indexes/a/vectors/doc-1",
-                success(#"{"id":"doc-1","vector":[4,3,2,1],"metadata":{"custom":{}}}"#))
+                client,
+                "GET",
+                "/api/indexes/a/vectors/doc-1",
+                success(#"{"id":"doc-1","vector":[4,3,2,1],"metadata":{"custom":{}}}"#)
+            )
             try expect(
-                client, "DELETE", "/api/indexes/a/vectors/doc-1", success(#"{"id":"doc-1","deleted":true}"#))
+                client,
+                "DELETE",
+                "/api/indexes/a/vectors/doc-1",
+                success(#"{"id":"doc-1","deleted":true}"#)
+            )
             let gone = failure("vector doc-1 not found")
             try expect(client, "GET", "/api/indexes/a/vectors/doc-1", status: 404, gone)
             try expect(client, "DELETE", "/api/indexes/a/vectors/doc-1", status: 404, gone)
             try expect(
-                client, "PUT", "/api/indexes/a/vectors/doc-1", #"{"vector":[4,3,2,1]}"#, status: 404, gone)
+                client,
+                "PUT",
+                "/api/indexes/a/vectors/doc-1",
+                #"{"vector":[4,3,2,1]}"#,
+                status: 404,
+                gone
+            )
         }
     }
 
     @Test func idsAreAnyTextThatFits() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             let longest = String(repeating: "é", count: 256)
             for id in ["a/b", "..", "bulk", "50% \"off\"", "日本語 🎉", "\u{1}\n", "?x=1#y", longest] {
-                let path = "/api/indexes/a/vectors/" + id.utf8.map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+                let path =
+                    "/api/indexes/a/vectors/"
+                    + id.utf8.map { "%" + ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
                 let quoted = JSONValue.quoted(id)
                 try expect(
-                    client, "POST", "/api/indexes/a/vectors", #"{"id":\#(quoted),"vector":[1]}"#,
-                    success(#"{"id":\#(quoted),"added":true}"#))
+                    client,
+                    "POST",
+                    "/api/indexes/a/vectors",
+                    #"{"id":\#(quoted),"vector":[1]}"#,
+                    success(#"{"id":\#(quoted),"added":true}"#)
+                )
                 try expect(client, "GET", path, success(#"{"id":\#(quoted),"vector":[1]}"#))
                 try expect(client, "DELETE", path, success(#"{"id":\#(quoted),"deleted":true}"#))
             }
             let tooLong = longest + "x"
             #expect(
                 try client.request("POST", "/api/indexes/a/vectors", #"{"id":"\#(tooLong)","vector":[1]}"#).error
-                    == "ID is 513 bytes long, at most 512 are allowed")
+                    == "ID is 513 bytes long, at most 512 are allowed"
+            )
             #expect(try client.request("GET", "/api/indexes/a/vectors/%FF").status == 400)
             #expect(try client.request("GET", "/api/indexes/a/vectors/%F").status == 400)
         }
     }
 
     @Test func bodiesAreReadStrictly() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let table: [(String, String)] = [
@@ -204,25 +265,32 @@ import Testing
             // Names in any case, the last of two, null like nothing, unknown members dropped.
             #expect(
                 try client.request(
-                    "POST", "/api/indexes/a/vectors",
+                    "POST",
+                    "/api/indexes/a/vectors",
                     #"{"ID":"w","id":"x","Vector":[9,9,9],"VECTOR":[1,2],"metadata":{"custom":{"a":1}},"#
                         + #""Metadata":{"published_date":null,"Modified_Date":"d","other":1}}"#
-                ).status == 200)
+                ).status == 200
+            )
             try expect(
-                client, "GET", "/api/indexes/a/vectors/x",
-                success(#"{"id":"x","vector":[1,2],"metadata":{"modified_date":"d"}}"#))
+                client,
+                "GET",
+                "/api/indexes/a/vectors/x",
+                success(#"{"id":"x","vector":[1,2],"metadata":{"modified_date":"d"}}"#)
+            )
         }
     }
 
     @Test func metadataHasALimit() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             func add(_ bytes: Int) throws -> HTTPResponse {
                 let text = String(repeating: "m", count: bytes)
                 return try client.request(
-                    "POST", "/api/indexes/a/vectors",
-                    #"{"id":"x","vector":[1],"metadata":{"custom":{"t":"\#(text)"}}}"#)
+                    "POST",
+                    "/api/indexes/a/vectors",
+                    #"{"id":"x","vector":[1],"metadata":{"custom":{"t":"\#(text)"}}}"#
+                )
             }
             #expect(try add((1 << 20) - 100).status == 200)
             let got = try client.request("GET", "/api/indexes/a/vectors/x").data()
@@ -232,7 +300,7 @@ import Testing
     }
 
     @Test func bulkAnswersForEachVector() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             let path = "/api/indexes/a/vectors/bulk"
             try expect(client, "POST", path, #"{"vectors":[{"id":"1"}]}"#, status: 404, failure("index a not found"))
@@ -245,10 +313,16 @@ import Testing
                 try expect(client, "POST", path, body, status: 400, failure("Invalid request body"))
             }
             try expect(
-                client, "POST", path, #"{"vectors":[{"id":"1","vector":[1,2]},{"id":"2","vector":[2,1]}]}"#,
-                success(#"{"total":2,"success":2,"failed":0}"#))
+                client,
+                "POST",
+                path,
+                #"{"vectors":[{"id":"1","vector":[1,2]},{"id":"2","vector":[2,1]}]}"#,
+                success(#"{"total":2,"success":2,"failed":0}"#)
+            )
             try expect(
-                client, "POST", path,
+                client,
+                "POST",
+                path,
                 #"{"vectors":[{"id":"1","vector":[1,2]},{"id":"2","vector":[1]},{"vector":[1,2]},null,{"id":"3"},"#
                     + #"{"id":"4","vector":[1,1e99],"metadata":{}},{"id":"5","vector":[5,5]}]}"#,
                 success(
@@ -256,21 +330,27 @@ import Testing
                         + #"{"index":1,"id":"2","error":"vector dimension mismatch: expected 2, got 1"},"#
                         + #"{"index":2,"error":"ID is required"},{"index":3,"error":"ID is required"},"#
                         + #"{"index":4,"id":"3","error":"Vector is required"},"#
-                        + #"{"index":5,"id":"4","error":"vector holds a number that is not a finite float32"}]}"#))
+                        + #"{"index":5,"id":"4","error":"vector holds a number that is not a finite float32"}]}"#
+                )
+            )
             #expect(try client.request("GET", "/api/indexes").data()[0]?["count"]?.int == 3)
         }
     }
 
     @Test func aLargeBulkRequestDoesNotHoldUpItsEventLoop() async throws {
-        try await TestServer.run({ $0.ioThreads = 1 }) { server async throws in
+        try await TestServer.run({ $0.ioThreads = 1 }) { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":64}"#).status == 200)
             let vector = "[" + (0..<64).map { "0.\($0)1234567" }.joined(separator: ",") + "]"
             let vectors = (0..<5000).map { #"{"id":"v\#($0)","vector":\#(vector)}"# }
             let body = #"{"vectors":["# + vectors.joined(separator: ",") + "]}"
             try expect(
-                client, "POST", "/api/indexes/a/vectors/bulk", body,
-                success(#"{"total":5000,"success":5000,"failed":0}"#))
+                client,
+                "POST",
+                "/api/indexes/a/vectors/bulk",
+                body,
+                success(#"{"total":5000,"success":5000,"failed":0}"#)
+            )
             let hits = try client.request("POST", "/api/indexes/a/search", #"{"vector":\#(vector),"k":20}"#).data()
             #expect(hits.array?.count == 20)
             // All are equally near: then the order of the ids' bytes decides.
@@ -280,7 +360,7 @@ import Testing
     }
 
     @Test func searchesFindTheNearest() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             let path = "/api/indexes/a/search"
             try expect(client, "POST", path, #"{"vector":[1,0]}"#, status: 404, failure("index a not found"))
@@ -321,7 +401,7 @@ import Testing
     }
 
     @Test func recentVectorsCanRankHigher() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             for (id, vector, date) in [("old", "[1,0.1]", "2020-01-01"), ("new", "[1,1]", "2999-01-01")] {
@@ -336,8 +416,11 @@ import Testing
             }
             #expect(try best("null") == "old")
             #expect(
-                try best(#"{"field":"published_date","recent_days":7,"recent_multiplier":2,"medium_days":30,"medium_multiplier":1.1}"#)
-                    == "new")
+                try best(
+                    #"{"field":"published_date","recent_days":7,"recent_multiplier":2,"medium_days":30,"medium_multiplier":1.1}"#
+                )
+                    == "new"
+            )
             #expect(try best(#"{"field":"modified_date","recent_days":7,"recent_multiplier":2}"#) == "old")
             #expect(try best(#"{"field":"published_date","recent_days":7,"recent_multiplier":1.1}"#) == "old")
         }

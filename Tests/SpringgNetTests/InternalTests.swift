@@ -5,15 +5,20 @@ import Testing
 /// `/internal/…`, as peers and operators use it.
 @Suite struct InternalTests {
     @Test func operationsOfPeersAreApplied() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             func replicate(_ body: String, batch: Bool = false) throws -> HTTPResponse {
                 try client.request(
-                    "POST", "/internal/replicate", body, headers: batch ? [(name: "X-Batch-Size", value: "1")] : [])
+                    "POST",
+                    "/internal/replicate",
+                    body,
+                    headers: batch ? [(name: "X-Batch-Size", value: "1")] : []
+                )
             }
             let create = #"{"operation":"create_index","index_name":"a","dimensions":2}"#
             for body in [
-                create, create, #"{"operation":"add","index_name":"a","vector_id":"1","vector":[1,2],"metadata":{"custom":{"t":1}}}"#,
+                create, create,
+                #"{"operation":"add","index_name":"a","vector_id":"1","vector":[1,2],"metadata":{"custom":{"t":1}}}"#,
                 #"{"operation":"update","index_name":"a","vector_id":"2","vector":[3,4]}"#,
                 #"{"operation":"delete","index_name":"a","vector_id":"never"}"#,
                 #"{"operation":"delete_index","index_name":"never"}"#,
@@ -48,13 +53,16 @@ import Testing
                 #"{"messages":[{"operation":"add","index_name":"a","vector_id":"3","vector":[1,2]},"#
                     + #"{"operation":"add","index_name":"a","vector_id":"4","vector":[1]},"#
                     + #"{"operation":"zap","index_name":"a","vector_id":"5"},"#
-                    + #"{"operation":"delete","index_name":"a","vector_id":"1"}]}"#, batch: true)
+                    + #"{"operation":"delete","index_name":"a","vector_id":"1"}]}"#,
+                batch: true
+            )
             let data = try batch.data()
             #expect(data["replicated"]?.int == 2)
             #expect(
                 data["errors"]?.array?.compactMap { $0.string } == [
                     "5: unknown operation: zap", "4: vector dimension mismatch: expected 2, got 1",
-                ])
+                ]
+            )
             #expect(try replicate("[]", batch: true).error == "Invalid batch request body")
             #expect(try replicate("{}", batch: true).data()["replicated"]?.int == 0)
             #expect(try client.request("GET", "/api/indexes/a/vectors/1").status == 404)
@@ -64,7 +72,7 @@ import Testing
     }
 
     @Test func withoutAClusterThereIsNoReplication() async throws {
-        try await TestServer.run({ $0.clusterEnabled = false }) { server async throws in
+        try await TestServer.run({ $0.clusterEnabled = false }) { server throws in
             let client = server.client()
             let replicate = try client.request("POST", "/internal/replicate", "{}")
             #expect(replicate.status == 503 && replicate.error == "Replication not enabled")
@@ -74,7 +82,7 @@ import Testing
     }
 
     @Test func theStatusShowsThisNode() async throws {
-        try await TestServer.run({ $0.nodeID = "i-0abc" }) { server async throws in
+        try await TestServer.run({ $0.nodeID = "i-0abc" }) { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let response = try client.request("GET", "/internal/cluster/status")
@@ -88,7 +96,7 @@ import Testing
             #expect(status["memory"]?["per_index_mb"]?.keys == ["a"])
             #expect(status["qps"]?["total"]?.int == 2)
         }
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let status = try server.client().request("GET", "/internal/cluster/status").data()
             #expect(status["responding_node"]?.string == "local-127.0.0.1")
             #expect(status["memory"]?["per_index_mb"]?.keys == [])
@@ -96,7 +104,7 @@ import Testing
     }
 
     @Test func blocksCoverAnIndexInTheOrderOfItsIDs() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let empty = try client.request("GET", "/internal/sync/a/manifest").data()
@@ -136,10 +144,14 @@ import Testing
             #expect(changed[1]["hash"]?.string != blocks[1]["hash"]?.string)
 
             for block in ["2", "9223372036854775807"] {
-                #expect(try client.request("GET", "/internal/sync/a/block/\(block)").error == "block index out of range")
+                #expect(
+                    try client.request("GET", "/internal/sync/a/block/\(block)").error == "block index out of range"
+                )
             }
             for block in ["0junk", "-1", "+1", "1.0", "%201", "0x1", "９", "9223372036854775808"] {
-                let path = "/internal/sync/a/block/" + block.utf8.map { $0 < 128 ? String(UnicodeScalar($0)) : "%" + String($0, radix: 16) }.joined()
+                let path =
+                    "/internal/sync/a/block/"
+                    + block.utf8.map { $0 < 128 ? String(UnicodeScalar($0)) : "%" + String($0, radix: 16) }.joined()
                 let response = try client.request("GET", path)
                 #expect(response.status == 400 && response.error == "Invalid block index", "\(block)")
             }
@@ -149,15 +161,19 @@ import Testing
     }
 
     @Test func aBlockHashIsWhatPeersCompute() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
-            for body in [#"{"id":"b","vector":[1,2]}"#, #"{"id":"a","vector":[0.5,-1],"metadata":{"custom":{"x":1}}}"#] {
+            for body in [#"{"id":"b","vector":[1,2]}"#, #"{"id":"a","vector":[0.5,-1],"metadata":{"custom":{"x":1}}}"#]
+            {
                 #expect(try client.request("POST", "/api/indexes/a/vectors", body).status == 200)
             }
             let manifest = try client.request("GET", "/internal/sync/a/manifest").data()
             // sha256 of: "a", 0000003f 000080bf, {"custom":{"x":1}}, "b", 0000803f 00000040.
-            #expect(manifest["blocks"]?[0]?["hash"]?.string == "8ea22f20af754fd71d71fb67d43c90c2c208b3e7ae714e902534b4c2d727f167")
+            #expect(
+                manifest["blocks"]?[0]?["hash"]?.string
+                    == "8ea22f20af754fd71d71fb67d43c90c2c208b3e7ae714e902534b4c2d727f167"
+            )
         }
     }
 }

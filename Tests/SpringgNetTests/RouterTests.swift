@@ -34,7 +34,8 @@ import Testing
     @Test func namesAreDecodedAfterTheSplit() {
         #expect(
             Router.route(method: .GET, uri: "/api/indexes/a/vectors/x%2Fy%20z%C3%A9?q=/1")
-                == target(.getVector, "a", "x/y zé"))
+                == target(.getVector, "a", "x/y zé")
+        )
         #expect(Router.route(method: .GET, uri: "/api/%69ndexes/a/stats") == target(.indexStats, "a"))
         // A vector that is called "bulk" can be read; only POST means a bulk request.
         #expect(Router.route(method: .GET, uri: "/api/indexes/a/vectors/bulk") == target(.getVector, "a", "bulk"))

@@ -325,10 +325,10 @@ final class HTTPConnection: ChannelDuplexHandler {
                 from: self
             )
             if let answer {
-                self.send(answer)
+                self.finish(answer)
             }
         } catch {
-            self.send(.failure(error))
+            self.finish(.failure(error))
         }
     }
 
@@ -339,11 +339,17 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
         switch outcome {
         case .answer(let answer):
-            self.send(answer)
+            self.finish(answer)
         case .written(let pending, let results):
-            self.send(pending.answer(results))
+            self.finish(pending.answer(results))
         }
         self.workOff()
+    }
+
+    /// Answers a request that is done; what it held is free before its client can know and ask again.
+    private func finish(_ answer: Answer) {
+        self.request?.permit?.giveBack()
+        self.send(answer)
     }
 
     // MARK: Answers
