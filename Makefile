@@ -2,7 +2,8 @@
 
 # One configuration for product and tests, so that what is tested is what runs.
 SWIFT_BUILD  := swift build -c release
-SWIFT_TEST   := swift test -c release
+# Testable imports would have every module built a second time, in another way than the one that runs.
+SWIFT_TEST   := swift test -c release --disable-testable-imports
 SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 1000
 
@@ -33,8 +34,9 @@ demo-short: build  ## The same with DEMO_VECTORS vectors (1,000)
 test: setup build  ## Run every test
 	$(SWIFT_TEST)
 
-bench: setup  ## Measure, beside the machine's own limits
-	@$(MAKE) --no-print-directory -C Benchmarks
+bench: build  ## Measure, beside the machine's own limits
+	$(SWIFT_BUILD) --product bench
+	.build/release/bench
 
 lint:  ## Check the format of all Swift files
 	swift format lint --strict --recursive --parallel $(SWIFT_PATHS)

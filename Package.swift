@@ -70,20 +70,27 @@ let package = Package(
         .executableTarget(
             name: "logdump",
             dependencies: [
-                "SpringgProjections", "SpringgLog",
+                "SpringgProjections", "SpringgLog", "CSpringg",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "tools/logdump",
             swiftSettings: settings
         ),
 
-        .testTarget(name: "ConfigurationTests", dependencies: ["SpringgConfiguration"], swiftSettings: settings),
+        .testTarget(
+            name: "ConfigurationTests",
+            dependencies: ["SpringgConfiguration", "SpringgTestKit"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "RepositoryTests", swiftSettings: settings),
         // Tests. The test kit: a client, a load generator and a fixture that runs the real programs.
         .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "SpringgTestKit", dependencies: ["CTestKit", "SpringgLog"], swiftSettings: settings),
         .testTarget(
-            name: "SpringgLogTests", dependencies: ["SpringgLog", "SpringgTestKit", "CSpringg"], swiftSettings: settings),
+            name: "SpringgLogTests",
+            dependencies: ["SpringgLog", "SpringgTestKit", "CSpringg"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SpringgProjectionsTests",
             dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
@@ -99,6 +106,9 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
+        // simdjson is the oracle of the reader's tests and its peer in the benchmark; nothing else links it.
+        .target(name: "CSimdjson", path: "Tests/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+        .testTarget(name: "CSpringgTests", dependencies: ["CSpringg", "CSimdjson"], swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -9,8 +9,8 @@ packages=(
     libssl-dev             # libcrypto: HMAC-SHA256 of tokens
     libcurl4-openssl-dev   # libcurl: linked by the object store
     libzstd-dev            # zstd: archive segments
-    libxxhash-dev          # hashes
-    libsimdjson-dev        # JSON
+    libxxhash-dev          # XXH3: chains and digests
+    libsimdjson-dev        # the oracle of the JSON reader's tests
     pkg-config             # where the libraries are
     binutils               # the linker's tools
     python3                # the demo

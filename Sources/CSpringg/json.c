@@ -5,8 +5,6 @@
 // cursor at the offending byte.
 #include "json_scan.h"
 
-#include <string.h>
-
 static springg_json_status fail(springg_json *reader, const uint8_t *at, springg_json_status status) {
     reader->cursor = at;
     return status;
@@ -155,7 +153,8 @@ static springg_json_status scan_scalar(const uint8_t *at, const uint8_t *end, co
 }
 
 springg_json_status springg_json_skip(springg_json *reader, springg_json_slice *raw) {
-    // One bit for each container opened since `start`, the innermost lowest: 1 = object. The depth limit makes them fit.
+    // One bit for each container opened since `start`, the innermost lowest: 1 = object. The depth limit makes them
+    // fit.
     _Static_assert(SPRINGG_JSON_DEPTH_MAX <= 64, "the open containers must fit the bits of a word");
     uint64_t objects = 0;
     uint32_t open = 0;

@@ -28,8 +28,8 @@ static inline const uint8_t *past_plain(const uint8_t *at, const uint8_t *end) {
     for (; end - at >= 8; at += 8) {
         uint64_t group;
         memcpy(&group, at, 8);
-        // A byte's top bit ends up set for a byte below 0x20, equal to quote or backslash, or not ASCII. A borrow may set
-        // it falsely for a neighbour, but only when a true one is there, so the test of the whole group is exact.
+        // A byte's top bit ends up set for a byte below 0x20, equal to quote or backslash, or not ASCII. A borrow may
+        // set it falsely for a neighbour, but only when a true one is there, so the test of the whole group is exact.
         const uint64_t quote = group ^ (ones * '"'), slash = group ^ (ones * '\\');
         if (((group - ones * ' ') | (quote - ones) | (slash - ones) | group) & tops) break;
     }

@@ -4,19 +4,25 @@
 
 #include <charconv>
 
-size_t springg_format_float(float value, char *out) {
-    return static_cast<size_t>(std::to_chars(out, out + SPRINGG_NUMBER_MAX, value).ptr - out);
+// Many readers take a number without a point for an integer, and integers have no -0: a client would lose the sign.
+template <typename Number> static char *format(Number value, char *out) {
+    char *end = std::to_chars(out, out + SPRINGG_NUMBER_MAX, value).ptr;
+    if (value == 0 && *out == '-') {
+        *end++ = '.';
+        *end++ = '0';
+    }
+    return end;
 }
 
-size_t springg_format_double(double value, char *out) {
-    return static_cast<size_t>(std::to_chars(out, out + SPRINGG_NUMBER_MAX, value).ptr - out);
-}
+size_t springg_format_float(float value, char *out) { return static_cast<size_t>(format(value, out) - out); }
+
+size_t springg_format_double(double value, char *out) { return static_cast<size_t>(format(value, out) - out); }
 
 size_t springg_format_floats(const float *values, size_t count, char *out) {
     char *next = out;
     for (size_t i = 0; i < count; i++) {
         if (i > 0) *next++ = ',';
-        next = std::to_chars(next, next + SPRINGG_NUMBER_MAX, values[i]).ptr;
+        next = format(values[i], next);
     }
     return static_cast<size_t>(next - out);
 }

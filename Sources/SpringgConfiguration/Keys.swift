@@ -102,10 +102,11 @@ public enum Keys {
         "Requests a second that one address may make; more are answered 429."
     )
     /// Requests that one address may make at once.
-    public static let rateLimitBurst = limit(
+    public static let rateLimitBurst = integer(
         "rate_limit_burst",
         100,
-        "Requests that one address may make at once after a rest."
+        "Requests that one address may make at once after a rest, up to 1000000; 0 = as rate_limit_per_second.",
+        0...1_000_000
     )
     /// Largest body of a request.
     public static let maxBodyMB = integer(

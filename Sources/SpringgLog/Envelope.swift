@@ -98,6 +98,11 @@ public final class EncodedEvent: @unchecked Sendable {
     /// What the event says.
     public let kind: EventKind
 
+    /// Bytes of the largest record of an event without a vector and without options.
+    package static let rowlessRecordBytesMax =
+        Frame.headerBytes
+        + Envelope.size(payloadBytes: 16 + EventLimits.indexNameBytesMax + EventLimits.vectorIDBytesMax)
+
     /// Bytes of the record that the log will write: frame and envelope.
     package var recordBytes: Int { storage.count }
     package var record: UnsafeRawBufferPointer { UnsafeRawBufferPointer(storage) }

@@ -33,6 +33,9 @@ extension Log {
         let scan = LogScan(directory: directory, fileSystem: fileSystem)
         var outcome = try scan.run(visit)
         try removeUnfinished(directory, fileSystem)
+        // The process may have ended between naming a segment and making the name durable: nothing may be written into
+        // a file that the next power loss could take away whole.
+        try io { () throws(FileSystemError) in try fileSystem.syncDirectory(directory) }
 
         var tornCopy: String?
         let file: any File
@@ -150,7 +153,7 @@ extension Log {
     }
 
     /// Runs file system calls, giving their errors the meaning they have for a log.
-    static func io<R>(_ body: () throws(FileSystemError) -> R) throws(LogError) -> R {
+    package static func io<R>(_ body: () throws(FileSystemError) -> R) throws(LogError) -> R {
         do throws(FileSystemError) {
             return try body()
         } catch {

@@ -164,16 +164,12 @@ public struct LogScan {
             throw .newerFormat(segment: reader.path, offset: flaw.offset, what: flaw.reason)
         }
         let written = try lastWrittenByte(reader, from: offset)
-        var evidence = TailVerdict.Evidence(
-            lsn: outcome.lastLSN.next,
-            flaw: flaw?.reason,
-            isLastSegment: isLast,
-            hasFullSize: reader.fileBytes >= reader.header.fileBytes,
-            bytesFollow: reader.fileBytes > offset,
-            writtenBytesFollow: written > offset,
-            hasHole: false,
-            durableUpTo: outcome.durableUpTo
-        )
+        var evidence = TailVerdict.Evidence(lsn: outcome.lastLSN.next, durableUpTo: outcome.durableUpTo)
+        evidence.flaw = flaw?.reason
+        evidence.isLastSegment = isLast
+        evidence.hasFullSize = reader.fileBytes >= reader.header.fileBytes
+        evidence.bytesFollow = reader.fileBytes > offset
+        evidence.writtenBytesFollow = written > offset
         if let flaw {
             let extent = try reader.bytes(at: offset, min(flaw.extent, max(0, reader.fileBytes - offset)))
             evidence.hasHole = TailVerdict.hasHole(extent, at: offset)

@@ -61,13 +61,12 @@ public final class LogWriter {
     /// True when nothing is staged.
     public var isEmpty: Bool { batchBytes == 0 }
 
-    /// True when `event` fits the batch in hand.
+    /// True when a record of so many bytes fits the batch in hand.
     ///
-    /// If not, commit first; an empty batch takes every event.
-    public func hasRoom(for event: EncodedEvent) -> Bool {
+    /// If not, commit first; an empty batch takes every record.
+    public func hasRoom(forRecordBytes bytes: Int) -> Bool {
         batchBytes == 0
-            || (batchBytes + event.recordBytes <= log.options.batchBytesMax
-                && position + batchBytes + event.recordBytes <= fileBytes)
+            || (batchBytes + bytes <= log.options.batchBytesMax && position + batchBytes + bytes <= fileBytes)
     }
 
     /// Stamps an event as the next of this node's origin and adds it to the batch.
@@ -78,7 +77,7 @@ public final class LogWriter {
         seen: EventVersion
     ) throws(LogError) -> (lsn: LSN, sequence: Sequence) {
         if let failure = log.failure { throw failure }
-        precondition(hasRoom(for: event), "stage called on a full batch")
+        precondition(hasRoom(forRecordBytes: event.recordBytes), "stage called on a full batch")
         if position + batchBytes + event.recordBytes > fileBytes { try rotate(for: event.recordBytes) }
         if batchBytes + event.recordBytes > batch.count { growBatch(to: batchBytes + event.recordBytes) }
 

@@ -20,9 +20,7 @@ public struct PosixFileSystem: FileSystem {
 
     /// See `FileSystem`.
     public func createDirectory(_ path: String) throws(FileSystemError) {
-        if mkdir(path, 0o755) == 0 {
-            return try syncDirectory(parent(of: path))
-        }
+        if mkdir(path, 0o755) == 0 { return try syncDirectory(parent(of: path)) }
         switch errno {
         case EEXIST:
             var status = stat()
@@ -30,6 +28,8 @@ public struct PosixFileSystem: FileSystem {
             guard status.st_mode & S_IFMT == S_IFDIR else {
                 throw FileSystemError(operation: "mkdir", path: path, code: ENOTDIR)
             }
+            // It may have been made by a process that ended before this.
+            try syncDirectory(parent(of: path))
         case ENOENT where parent(of: path) != path:
             try createDirectory(parent(of: path))
             try createDirectory(path)

@@ -25,17 +25,23 @@ package enum TailVerdict: Equatable, Sendable {
         /// Why it could not be read; nil when zeros stand there or the file ends.
         package var flaw: String?
         /// True in the segment with the highest LSNs.
-        package var isLastSegment: Bool
+        package var isLastSegment = true
         /// True when the file has the size that its header promises.
-        package var hasFullSize: Bool
+        package var hasFullSize = true
         /// True when at least one byte follows the readable records.
-        package var bytesFollow: Bool
+        package var bytesFollow = true
         /// True when bytes other than zero follow the readable records.
-        package var writtenBytesFollow: Bool
-        /// True when a whole sector's share of the damaged record (of its header, when that is damaged) is zero.
-        package var hasHole: Bool
+        package var writtenBytesFollow = false
+        /// What `hasHole` says of the damaged record (of its header, when that is damaged).
+        package var hasHole = false
         /// The highest LSN which any intact frame, before or behind, says was synced.
         package var durableUpTo: LSN
+
+        /// Zeros to the end of the last segment; the caller changes what it found otherwise.
+        package init(lsn: LSN, durableUpTo: LSN) {
+            self.lsn = lsn
+            self.durableUpTo = durableUpTo
+        }
     }
 
     package static func judge(_ evidence: Evidence) -> TailVerdict {
@@ -60,8 +66,10 @@ package enum TailVerdict: Equatable, Sendable {
         return .corrupt(reason: (evidence.flaw ?? "") + ", and no sector of it is missing")
     }
 
-    /// True when some sector's share of `[offset, offset + bytes.count)` is all zero.
+    /// True when bytes that belong at `offset` were never written: some sector's share of them is all zero, or the last
+    /// eight are, where a checksum should stand (a write that the kernel ended early).
     package static func hasHole(_ bytes: UnsafeRawBufferPointer, at offset: Int) -> Bool {
+        if bytes.suffix(8).allSatisfy({ $0 == 0 }) { return true }
         var start = 0
         while start < bytes.count {
             let end = min(bytes.count, (offset + start) / sectorBytes * sectorBytes + sectorBytes - offset)

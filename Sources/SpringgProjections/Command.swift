@@ -10,6 +10,14 @@ public enum Command: Sendable {
     case put(PreparedVector, mustExist: Bool)
     /// Remove a row.
     case delete(index: IndexName, id: VectorID)
+
+    /// Bytes of the record that the command becomes, at most.
+    var recordBytesMax: Int {
+        switch self {
+        case .put(let row, _): row.event.recordBytes
+        case .createIndex, .deleteIndex, .delete: EncodedEvent.rowlessRecordBytesMax
+        }
+    }
 }
 
 /// A row on its way in: the bytes of its event, built once where the request is decoded.

@@ -78,7 +78,7 @@ public final class Database: Sendable {
         fileSystem: any FileSystem,
         wallClock: @escaping @Sendable () -> UInt64
     ) throws -> Database {
-        try fileSystem.createDirectory(options.dataPath)
+        try Log.io { () throws(FileSystemError) in try fileSystem.createDirectory(options.dataPath) }
         let lockPath = options.dataPath + "/LOCK"
         let lock: any FileLock
         do {

@@ -93,16 +93,19 @@ final class IndexRows {
         counters.lastLSN = lsn
         let before = self.lifetime
         self.lifetime = lifetime
-        if lifetime.deletedAt > before.deletedAt { drop(upTo: lifetime.deletedAt) }
+        if lifetime.deletedAt > before.deletedAt {
+            drop(upTo: lifetime.deletedAt, createdAnew: lifetime.creation != before.creation)
+        }
         if lifetime.creation != before.creation { settle(lsn) }
         index?.update(counters)
     }
 
     /// Drops every row at or below the delete of the index.
-    private func drop(upTo deletedAt: EventVersion) {
+    private func drop(upTo deletedAt: EventVersion, createdAnew: Bool) {
         if newestVersion <= deletedAt {
-            // The usual case, in constant time: nothing survives. The store goes when its last reader does.
-            index = nil
+            // The usual case, in constant time: nothing survives. The store goes when its last reader does. If the
+            // index exists by the same create as before, that is above the delete, and its store is empty already.
+            if createdAnew { index = nil }
             for (id, entry) in hidden { memory.add(-IndexRows.bytes(of: entry, id)) }
             hidden = [:]
             counters.conflicts = 0

@@ -60,8 +60,9 @@ package final class Materializer: Projection {
     /// Digest of everything visible: of each living index its name, its create and its rows.
     package var digest: StateDigest { directory.digest }
 
-    /// The living indexes with their digests, by name.
-    package var indexDigests: [(name: String, digest: StateDigest, count: Int)] {
-        directory.all.map { ($0.name.description, $0.digest, $0.count) }
-    }
+    /// The living indexes, in the order of their names.
+    package var indexes: [VectorIndex] { directory.all }
+
+    /// Bytes that the projections hold.
+    package var memoryBytes: Int { memory.total }
 }

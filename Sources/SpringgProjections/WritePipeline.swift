@@ -3,7 +3,8 @@ import SpringgLog
 /// The one way a write takes: commands gather in a queue, the writer's thread sequences what has gathered, stages it,
 /// commits it with one sync, applies it and answers.
 ///
-/// While one batch syncs, the next gathers: that is the whole of group commit, and it needs no timer. Submitters never
+/// While one batch syncs, the next gathers. Clients that wait for their answers would so fall into two groups that take
+/// turns, each sync covering half of them; so the writer waits a moment for those it has just answered (`GatherWindow`). Submitters never
 /// wait; the queue is bounded by what the server admits.
 final class WritePipeline: @unchecked Sendable {
     // Why @unchecked: `queue` and `isClosing` are only touched while `doorbell` is locked; everything else is immutable
@@ -19,14 +20,15 @@ final class WritePipeline: @unchecked Sendable {
     private let doorbell = Doorbell()
     private var queue: [Submission] = []
     private var isClosing = false
-    private var isWaiting = false
+    /// The writer sleeps until so many submissions are there; nil while it is at work.
+    private var wakesAt: Int?
 
     /// Takes commands in; `completion` is called once, on the writer's thread.
     func submit(_ commands: [Command], _ completion: @escaping Completion) {
         let (accepted, wake) = doorbell.withLock {
             if isClosing { return (false, false) }
             queue.append(Submission(commands: commands, completion: completion))
-            return (true, isWaiting)
+            return (true, wakesAt.map { queue.count >= $0 } ?? false)
         }
         if wake { doorbell.ring() }
         if !accepted { completion(commands.map { _ in .failure(.shuttingDown) }) }
@@ -41,39 +43,60 @@ final class WritePipeline: @unchecked Sendable {
     /// The writer's thread.
     func run(_ writer: LogWriter, _ sequencer: Sequencer, _ materializer: Materializer, wallClock: () -> UInt64) {
         var batch = Batch(writer: writer, sequencer: sequencer, materializer: materializer)
-        while let submissions = take(syncIntervalOf: writer) {
-            guard !submissions.isEmpty else {
-                // The interval has passed. A failure turns the log read-only, which the next write reports.
-                try? writer.sync()
-                continue
+        var window = GatherWindow()
+        /// When what is written but not synced has to be (durability `interval`); nil when nothing is.
+        var syncDue: UInt64?
+        while let submissions = take(before: syncDue, window) {
+            if !submissions.isEmpty {
+                let wall = wallClock()
+                for submission in submissions {
+                    batch.add(submission.commands, submission.completion, wall: wall)
+                }
+                let begun = monotonicNanoseconds()
+                batch.flush()
+                window.committed(submissions.count, nanoseconds: monotonicNanoseconds() - begun)
+                writer.prepareAhead()
             }
-            let wall = wallClock()
-            for submission in submissions {
-                batch.add(submission.commands, submission.completion, wall: wall)
-            }
-            batch.flush()
-            writer.prepareAhead()
+            syncDue = syncIfDue(writer, syncDue)
         }
         writer.close()
     }
 
-    /// Waits for submissions.
+    /// Keeps the promise of durability `interval`, whether writes pause or not; returns when the next sync is due.
+    private func syncIfDue(_ writer: LogWriter, _ due: UInt64?) -> UInt64? {
+        guard writer.needsSync, case .interval(let milliseconds) = writer.log.options.durability else { return nil }
+        let now = monotonicNanoseconds()
+        guard let due else { return now + UInt64(max(0, milliseconds)) * 1_000_000 }
+        guard now >= due else { return due }
+        // A failure turns the log read-only, which the next write reports.
+        try? writer.sync()
+        return nil
+    }
+
+    /// Waits for submissions, or until `deadline`.
     ///
-    /// Empty: time to sync. Nil: closed and drained.
-    private func take(syncIntervalOf writer: LogWriter) -> [Submission]? {
-        var timeout: Int?
-        if case .interval(let milliseconds) = writer.log.options.durability, writer.needsSync { timeout = milliseconds }
-        return doorbell.withLock {
-            if queue.isEmpty && !isClosing {
-                isWaiting = true
-                doorbell.wait(milliseconds: timeout)
-                isWaiting = false
+    /// Empty: the deadline has passed. Nil: closed and drained.
+    private func take(before deadline: UInt64?, _ window: GatherWindow) -> [Submission]? {
+        doorbell.withLock {
+            let wanted = queue.count + window.lastBatch
+            if queue.isEmpty {
+                let now = monotonicNanoseconds()
+                sleep(until: 1, nanoseconds: deadline.map { $0 > now ? $0 - now : 0 })
             }
+            if !queue.isEmpty, queue.count < wanted { sleep(until: wanted, nanoseconds: window.nanoseconds) }
             if queue.isEmpty { return isClosing ? nil : [] }
             var taken: [Submission] = []
             swap(&taken, &queue)
             return taken
         }
+    }
+
+    /// With the doorbell locked.
+    private func sleep(until submissions: Int, nanoseconds: UInt64?) {
+        guard !isClosing else { return }
+        wakesAt = submissions
+        doorbell.wait(nanoseconds: nanoseconds)
+        wakesAt = nil
     }
 }
 
@@ -112,12 +135,13 @@ private struct Batch {
         for command in commands {
             ticket.results.append(.failure(.shuttingDown))
             let place = ticket.results.count - 1
+            // Before the decision: once admitted, a command belongs to the batch, and the sequencer must not forget it.
+            if !writer.hasRoom(forRecordBytes: command.recordBytesMax) { commit() }
             switch sequencer.admit(command, over: materializer, wall: wall) {
             case .failure(let error):
                 ticket.results[place] = .failure(error)
             case .success(let admission):
                 do {
-                    if !writer.hasRoom(for: admission.event) { commit() }
                     let (lsn, sequence) = try writer.stage(
                         admission.event,
                         hlc: admission.version.hlc,

@@ -70,17 +70,21 @@ final class Doorbell: @unchecked Sendable {
     /// Wakes the consumer.
     func ring() { pthread_cond_signal(condition) }
 
-    /// Gives up the lock, which must be held, until rung or until `milliseconds` have passed (nil: for ever).
-    func wait(milliseconds: Int?) {
-        guard let milliseconds else {
+    /// Gives up the lock, which must be held, until rung or until so much time has passed (nil: for ever).
+    func wait(nanoseconds: UInt64?) {
+        guard let nanoseconds else {
             pthread_cond_wait(condition, mutex)
             return
         }
-        var deadline = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &deadline)
-        let nanoseconds = deadline.tv_nsec + (milliseconds % 1000) * 1_000_000
-        deadline.tv_sec += milliseconds / 1000 + nanoseconds / 1_000_000_000
-        deadline.tv_nsec = nanoseconds % 1_000_000_000
-        pthread_cond_timedwait(condition, mutex, &deadline)
+        let deadline = monotonicNanoseconds() + nanoseconds
+        var time = timespec(tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
+        pthread_cond_timedwait(condition, mutex, &time)
     }
+}
+
+/// Time since some moment in the past; never goes back.
+func monotonicNanoseconds() -> UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
 }

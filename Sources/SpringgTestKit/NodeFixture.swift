@@ -75,7 +75,7 @@ public final class NodeFixture {
         let deadline = Deadline(seconds: timeoutSeconds)
         for _ in 1..<Self.portAttemptsMax {
             // Between choosing a port and listening on it another program may have taken it: then another one is chosen.
-            do { return try startOnce(deadline) } catch where "\(error)".contains("cannot listen") {}
+            do { return try startOnce(deadline) } catch  where "\(error)".contains("cannot listen") {}
         }
         return try startOnce(deadline)
     }

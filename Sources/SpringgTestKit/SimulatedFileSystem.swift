@@ -67,7 +67,9 @@ public final class SimulatedFileSystem: FileSystem {
     /// Makes every sync fail with `code`; nil heals the disk.
     public func setSyncError(_ code: Int32?) { state.withLock { $0.syncError = code } }
 
-    /// Loses power: unsynced sectors and names survive or not, by `random`. Files open now are dead afterwards.
+    /// Loses power: unsynced sectors and names survive or not, by `random`.
+    ///
+    /// Files open now are dead afterwards.
     public func crash(using random: inout SeededRandom) {
         var generator = random
         defer { random = generator }
@@ -103,7 +105,9 @@ public final class SimulatedFileSystem: FileSystem {
         }
     }
 
-    /// Kills the process: everything written survives, as the kernel still has it. Files open now are dead afterwards.
+    /// Kills the process: everything written survives, as the kernel still has it.
+    ///
+    /// Files open now are dead afterwards.
     public func kill() { state.withLock { SimulatedFileSystem.restart(&$0) } }
 
     private static func restart(_ state: inout State) {
@@ -154,7 +158,9 @@ public final class SimulatedFileSystem: FileSystem {
 
     /// Counts a call and lets it fail if it is its turn.
     fileprivate static func begin(
-        _ state: inout State, _ operation: String, _ path: String
+        _ state: inout State,
+        _ operation: String,
+        _ path: String
     ) throws(FileSystemError) {
         state.calls += 1
         if let fault = state.faults.removeValue(forKey: state.calls) {
@@ -167,7 +173,9 @@ public final class SimulatedFileSystem: FileSystem {
     }
 
     private func call<R>(
-        _ operation: String, _ path: String, _ body: (inout sending State) throws(FileSystemError) -> R
+        _ operation: String,
+        _ path: String,
+        _ body: (inout sending State) throws(FileSystemError) -> R
     ) throws(FileSystemError) -> R {
         let result: Result<R, FileSystemError> = state.withLock { state in
             do throws(FileSystemError) {
@@ -201,7 +209,9 @@ public final class SimulatedFileSystem: FileSystem {
                 state.names[path] = file
                 return (file, state.life)
             }
-            guard let file = state.names[path] else { throw FileSystemError(operation: "open", path: path, code: ENOENT) }
+            guard let file = state.names[path] else {
+                throw FileSystemError(operation: "open", path: path, code: ENOENT)
+            }
             return (file, state.life)
         }
         return SimulatedFile(system: self, file: file, life: life, path: path)
@@ -318,10 +328,10 @@ private final class SimulatedFile: File {
                 try store(copy, at: offset, &content, state)
             }
         } catch {
-            // A write that failed may have got some of its bytes to the file: here the first half.
+            // A write that failed may have got some of its bytes to the file: here about the first half.
             system.state.withLock { state in
                 guard state.life == life, var content = state.files[file] else { return }
-                try? store(Array(copy.prefix(copy.count / 2)), at: offset, &content, state)
+                try? store(Array(copy.prefix(copy.count / 16 * 8)), at: offset, &content, state)
                 state.files[file] = content
             }
             throw error
@@ -329,7 +339,9 @@ private final class SimulatedFile: File {
     }
 
     private func store(
-        _ bytes: [UInt8], at offset: Int, _ content: inout SimulatedFileSystem.Content,
+        _ bytes: [UInt8],
+        at offset: Int,
+        _ content: inout SimulatedFileSystem.Content,
         _ state: SimulatedFileSystem.State
     ) throws(FileSystemError) {
         guard !bytes.isEmpty else { return }
@@ -340,7 +352,9 @@ private final class SimulatedFile: File {
     }
 
     private func grow(
-        _ content: inout SimulatedFileSystem.Content, to size: Int, _ state: SimulatedFileSystem.State
+        _ content: inout SimulatedFileSystem.Content,
+        to size: Int,
+        _ state: SimulatedFileSystem.State
     ) throws(FileSystemError) {
         let others = state.files.values.reduce(0) { $0 + $1.bytes.count }
         if let capacity = state.capacity, others + size > capacity {

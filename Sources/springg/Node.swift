@@ -33,10 +33,7 @@ struct Node {
             )
         } catch {
             database.close()
-            throw CommandFailure(
-                "cannot listen on \(options.host) port \(options.port): \(error)",
-                advice: "choose another with --port or --bind-address, or stop the program that holds it"
-            )
+            throw CommandFailure("\(error)")
         }
     }
 
@@ -71,10 +68,21 @@ struct Node {
         } catch {
             throw CommandFailure("\(error)")
         }
+        let recovery = database.recovery
+        if let torn = recovery.torn {
+            logger.warning(
+                "Cut off a torn end of the log: the last writes had not been synced when the node went down",
+                metadata: [
+                    "lsn": "\(torn.lsn)", "segment": "\(torn.segment)", "copy": "\(recovery.tornCopy ?? "none")",
+                ]
+            )
+        }
         logger.info(
             "Opened database",
             metadata: [
                 "data_path": "\(options.dataPath)",
+                "origin": "\(database.origin)",
+                "events": "\(recovery.records)",
                 "indexes": "\(database.indexes().count)",
                 "vectors": "\(database.vectorCount)",
                 "seconds": "\(reporter.elapsedSeconds)",

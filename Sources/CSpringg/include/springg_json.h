@@ -70,14 +70,16 @@ springg_json_status springg_json_array_begin(springg_json *reader);
 springg_json_status springg_json_array_next(springg_json *reader, bool *more);
 
 /// Consumes and fully validates the next value, whatever it is; `raw` is its text without surrounding white space.
+/// A number that is only passed over may be of any size.
 springg_json_status springg_json_skip(springg_json *reader, springg_json_slice *raw);
 
 /// Consumes a string. Decodes it (escapes resolved) into `out` as far as `capacity` goes; `length` is the whole
-/// decoded length in bytes, which may be larger than `capacity`.
+/// decoded length in bytes, which may be larger than `capacity`. `out` may be null when `capacity` is 0.
 springg_json_status springg_json_string(springg_json *reader, uint8_t *out, size_t capacity, size_t *length);
 
 springg_json_status springg_json_bool(springg_json *reader, bool *out);
-/// Consumes a number that is an integer in int64 (written without fraction or exponent).
+/// Consumes a number that is an integer in int64, written without fraction or exponent: TYPE for "1.0" and "1e2", RANGE
+/// for one that does not fit.
 springg_json_status springg_json_integer(springg_json *reader, int64_t *out);
 /// Consumes a number as the nearest double; RANGE when it is not finite.
 springg_json_status springg_json_double(springg_json *reader, double *out);

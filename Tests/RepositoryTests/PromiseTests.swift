@@ -1,0 +1,72 @@
+import Foundation
+import Testing
+
+@Suite("What the repository promises to somebody who clones it")
+struct PromiseTests {
+    @Test("git ignores what is built, what is secret and what is resolved anew")
+    func ignored() throws {
+        let lines = try Repository.text(of: ".gitignore").split(separator: "\n").map(String.init)
+        for wanted in [".build*", "Package.resolved", "/springg.json"] {
+            #expect(lines.contains(wanted))
+        }
+    }
+
+    @Test("make demo and make test set up and build by themselves")
+    func makefile() throws {
+        let text = try Repository.text(of: "Makefile")
+        for target in ["setup", "build", "run", "demo", "demo-short", "test", "bench", "lint", "format", "clean"] {
+            #expect(text.contains("\n\(target):"), "the Makefile has no target \(target)")
+        }
+        #expect(text.contains("\nbuild: setup "))
+        #expect(text.contains("\ndemo: build "))
+        #expect(text.contains("\ntest: setup "))
+    }
+
+    @Test("the check before a change runs set-up, lint, tests and the demo")
+    func check() throws {
+        let text = try Repository.text(of: ".ci/run")
+        #expect(text.contains("set -euo pipefail"))
+        for step in ["setup", "lint", "test", "demo-short"] {
+            #expect(text.contains("\nstep \(step)\n"))
+        }
+    }
+
+    @Test("scripts can be run", arguments: [".ci/run", "scripts/setup.sh", "scripts/make_fixtures.py"])
+    func executable(path: String) {
+        #expect(FileManager.default.isExecutableFile(atPath: Repository.root.appending(path: path).path))
+    }
+
+    @Test("the fixture has the size its README says, and no more than 8 MB")
+    func fixtureSizes() throws {
+        let directory = Repository.root.appending(path: "Fixtures")
+        func size(_ name: String) throws -> Int {
+            try #require(try directory.appending(path: name).resourceValues(forKeys: [.fileSizeKey]).fileSize)
+        }
+        #expect(try size("base.f16") == 5000 * 384 * 2)
+        #expect(try size("queries.f32") == 100 * 384 * 4)
+        #expect(try size("groundtruth.i32") == 100 * 10 * 4)
+        #expect(try Repository.text(of: "Fixtures/texts.tsv").split(separator: "\n").count == 5000)
+        #expect(try Repository.text(of: "Fixtures/queries.tsv").split(separator: "\n").count == 100)
+        let files = FileManager.default.enumerator(at: directory, includingPropertiesForKeys: [.fileSizeKey])
+        let bytes = try (files?.compactMap { $0 as? URL } ?? []).reduce(0) { sum, file in
+            sum + (try file.resourceValues(forKeys: [.fileSizeKey]).fileSize ?? 0)
+        }
+        #expect(bytes <= 8_000_000)
+    }
+
+    @Test("links between documents lead somewhere")
+    func links() throws {
+        for file in try Repository.files(suffix: ".md") {
+            for line in file.lines {
+                for match in line.matches(of: /\]\(([^)#\s]+)(#[^)]*)?\)/) where !match.1.contains("://") {
+                    let target = Repository.root.appending(path: file.path).deletingLastPathComponent()
+                        .appending(path: String(match.1))
+                    #expect(
+                        FileManager.default.fileExists(atPath: target.standardizedFileURL.path),
+                        "\(file.path) links to \(match.1)"
+                    )
+                }
+            }
+        }
+    }
+}
