@@ -149,6 +149,14 @@ import Testing
         }
     }
 
+    @Test func anEmptySecretIsNone() async throws {
+        try await TestServer.run({ $0.jwtSecret = "" }) { server throws in
+            let forged = "Bearer \(token(#"{"iss":"springg","permissions":["internal"]}"#, secret: ""))"
+            #expect(try request(server.client(), "GET", "/internal/indexes", forged).status == 200)
+            #expect(try request(server.client(), "GET", "/internal/indexes", nil).status == 200)
+        }
+    }
+
     @Test func withoutASecretTokensCannotBeRequired() async throws {
         for secret in [nil, ""] {
             await #expect(throws: ServerError.self) {

@@ -241,6 +241,26 @@ import Testing
         }
     }
 
+    @Test func whoWantsAnotherProtocolGetsAnAnswerInThisOne() async throws {
+        try await TestServer.run { server throws in
+            // What clients of HTTP/2 ask first on a connection without TLS, with and without a body.
+            let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+            for request in [
+                "GET /api/health HTTP/1.1\r\nHost: x\r\n\(upgrade)\r\n",
+                post("/api/indexes/a", #"{"dimensions":3}"#, upgrade),
+            ] {
+                let connection = try RawConnection(port: server.server.port)
+                connection.send(request)
+                let received = connection.receiveAll()
+                #expect(received.hasPrefix("HTTP/1.1 200 OK\r\n"), "\(received)")
+                #expect(received.contains("\r\nConnection: close\r\n"))
+            }
+            let tunnel = try RawConnection(port: server.server.port)
+            tunnel.send("CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(tunnel.receiveAll().hasPrefix("HTTP/1.1 404 Not Found\r\n"))
+        }
+    }
+
     @Test func answersBeforeABrokenRequestStillCome() async throws {
         try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
