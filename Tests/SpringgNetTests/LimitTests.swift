@@ -204,6 +204,56 @@ import Testing
         }
     }
 
+    // MARK: Memory
+
+    @Test func allBodiesTogetherAreBounded() async throws {
+        try await TestServer.run({
+            $0.bodyBytesMax = 64 << 20
+            $0.bulkConcurrencyMax = 0
+        }) { server throws in
+            let announce =
+                "POST /api/indexes/a/vectors/bulk HTTP/1.1\r\nContent-Length: \(64 << 20)\r\nExpect: 100-continue\r\n\r\n"
+            // Four of the largest are what the server holds at once.
+            var connections: [RawConnection] = []
+            for _ in 0..<4 {
+                let connection = try RawConnection(port: server.server.port)
+                connection.send(announce)
+                #expect(connection.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 100 "))
+                connections.append(connection)
+            }
+            let fifth = try RawConnection(port: server.server.port)
+            fifth.send(announce)
+            let refused = fifth.receiveAll()
+            #expect(refused.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+            #expect(refused.contains("\r\nRetry-After: 1\r\n") && refused.contains("Server busy, please retry"))
+            // Small ones are not in their way, and what goes makes room.
+            #expect(try server.client().request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
+            connections[0].closeSending()
+            #expect(connections[0].isClosed())
+            let sixth = try RawConnection(port: server.server.port)
+            sixth.send(announce)
+            #expect(sixth.receive(until: "\r\n\r\n").hasPrefix("HTTP/1.1 100 "))
+        }
+    }
+
+    @Test func everyLimitMayBeOff() async throws {
+        try await TestServer.run({
+            $0.bodyBytesMax = 0
+            $0.connectionsMax = 0
+            $0.bulkConcurrencyMax = 0
+            $0.idleTimeoutSeconds = 0
+            $0.readTimeoutSeconds = 0
+            $0.requestTimeoutSeconds = 0
+            $0.writeTimeoutSeconds = 0
+        }) { server throws in
+            let client = server.client()
+            #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
+            let bulk = #"{"vectors":[{"id":"1","vector":[1]}]}"# + String(repeating: " ", count: 1 << 20)
+            #expect(try client.request("POST", "/api/indexes/a/vectors/bulk", bulk).status == 200)
+            #expect(try client.request("GET", "/internal/sync/a/manifest").status == 200)
+        }
+    }
+
     // MARK: Stopping
 
     @Test func stoppingLetsARequestFinishAndClosesTheIdle() async throws {
