@@ -15,7 +15,7 @@ import Testing
     // MARK: Pipelining and pieces
 
     @Test func pipelinedRequestsAreAnsweredInOrder() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             // Quick and slow ones mixed: an add waits for the disk, a get does not.
@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test func aPacketFullOfTinyRequestsIsWorkedOffWithoutDeepStacks() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             // As many as one read of the server takes, again and again, until its reads have grown that large.
             let count = 3000
@@ -48,7 +48,7 @@ import Testing
     }
 
     @Test func aRequestMayComeInAnyTwoPieces() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let plain = Array(post("/api/indexes/a/vectors", #"{"id":"é","vector":[1,2]}"#).utf8)
@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test func whatOneClientSendsAtOnceDoesNotMixWithWhatOthersSend() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             #expect(try server.client().request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             let wrong = Atomic<Int>(0)
             try WorkerThread.run(8) { worker in
@@ -93,7 +93,7 @@ import Testing
     // MARK: Bodies
 
     @Test func aBodyBeyondTheLimitIsRefusedBeforeItIsRead() async throws {
-        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server async throws in
+        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             let padding = String(repeating: " ", count: 1000 - 25)
@@ -114,7 +114,7 @@ import Testing
     }
 
     @Test func anAnswerThatComesEarlyReachesAClientThatIsStillSending() async throws {
-        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server async throws in
+        try await TestServer.run({ $0.bodyBytesMax = 1000 }) { server throws in
             let connection = try RawConnection(port: server.server.port)
             let body = String(repeating: " ", count: 4 << 20)
             connection.send(post("/api/indexes/a/vectors/bulk", body))
@@ -123,7 +123,7 @@ import Testing
     }
 
     @Test func aShortBodyOfARefusedRequestIsPassedOver() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             try client.send(post("/nowhere", String(repeating: "x", count: 60_000)) + Self.health)
             #expect(try client.receive().status == 404)
@@ -132,7 +132,7 @@ import Testing
     }
 
     @Test func aClientThatAsksMaySendItsBody() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             let body = #"{"dimensions":3}"#
             let expect = "Host: x\r\nExpect: 100-continue\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
@@ -150,7 +150,7 @@ import Testing
     // MARK: Methods, paths, origins
 
     @Test func unknownPathsAndMethods() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             for path in ["/", "/api", "/api/health/", "/api/indexes/", "/favicon.ico"] {
                 let response = try client.request("GET", path)
@@ -170,7 +170,7 @@ import Testing
     @Test func pagesOfAnyOriginMayCall() async throws {
         try await TestServer.run({
             $0.requireJWT = true; $0.jwtSecret = TestServer.secret
-        }) { server async throws in
+        }) { server throws in
             let client = server.client()
             // Asking needs no token: a browser sends none with it.
             let preflight = try client.request(
@@ -197,7 +197,7 @@ import Testing
     // MARK: Keeping and closing
 
     @Test func connectionsAreKeptAndClosedAsTheClientSays() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send("GET /api/health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
             #expect(connection.receive(until: "}}").contains("\r\nConnection: keep-alive\r\n"))
@@ -213,7 +213,7 @@ import Testing
     }
 
     @Test func aClientThatWillSendNoMoreStillGetsItsAnswers() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send(post("/api/indexes/a", #"{"dimensions":3}"#) + Self.health + Self.health)
             connection.closeSending()
@@ -231,7 +231,7 @@ import Testing
         "POST / HTTP/1.1\r\nContent-Length: 99999999999999999999999\r\n\r\n",
     ])
     func whatIsNotHTTPIsAnsweredAndTheConnectionClosed(bytes: String) async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send(bytes)
             let received = connection.receiveAll()
@@ -241,8 +241,28 @@ import Testing
         }
     }
 
+    @Test func whoWantsAnotherProtocolGetsAnAnswerInThisOne() async throws {
+        try await TestServer.run { server throws in
+            // What clients of HTTP/2 ask first on a connection without TLS, with and without a body.
+            let upgrade = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n"
+            for request in [
+                "GET /api/health HTTP/1.1\r\nHost: x\r\n\(upgrade)\r\n",
+                post("/api/indexes/a", #"{"dimensions":3}"#, upgrade),
+            ] {
+                let connection = try RawConnection(port: server.server.port)
+                connection.send(request)
+                let received = connection.receiveAll()
+                #expect(received.hasPrefix("HTTP/1.1 200 OK\r\n"), "\(received)")
+                #expect(received.contains("\r\nConnection: close\r\n"))
+            }
+            let tunnel = try RawConnection(port: server.server.port)
+            tunnel.send("CONNECT example.org:443 HTTP/1.1\r\nHost: x\r\n\r\n")
+            #expect(tunnel.receiveAll().hasPrefix("HTTP/1.1 404 Not Found\r\n"))
+        }
+    }
+
     @Test func answersBeforeABrokenRequestStillCome() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let connection = try RawConnection(port: server.server.port)
             connection.send(post("/api/indexes/a", #"{"dimensions":3}"#) + Self.health + "rubbish\r\n\r\n")
             let received = connection.receiveAll()
@@ -252,7 +272,7 @@ import Testing
     }
 
     @Test func aHeadBeyondTheLimitIsRefused() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             for head in [
                 "GET / HTTP/1.1\r\nX: " + String(repeating: "x", count: 100_000),
                 "GET /" + String(repeating: "x", count: 100_000),
@@ -281,7 +301,7 @@ import Testing
             }
             rounds.append(bytes + (random.oneIn(2) ? requests[0] : []))
         }
-        try await TestServer.run { server async throws in
+        try await TestServer.run { [rounds] server throws in
             #expect(try server.client().request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             for bytes in rounds {
                 let connection = try RawConnection(port: server.server.port)
@@ -303,7 +323,7 @@ import Testing
                 $0.requireJWT = true; $0.jwtSecret = TestServer.secret
             },
             logger: logger
-        ) { server async throws in
+        ) { server throws in
             let client = server.client()
             let headers = [(name: "Authorization", value: "Bearer \(token)")]
             #expect(try client.request("GET", "/api/indexes", headers: headers).status == 200)

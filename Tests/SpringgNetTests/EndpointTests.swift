@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test func indexesAreMadeListedDescribedAndDeleted() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             try expect(
                 client,
@@ -96,7 +96,7 @@ import Testing
     }
 
     @Test func anIndexNeedsANameAndDimensions() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             let positive = failure("Dimensions must be positive")
             for body in ["{}", #"{"dimensions":0}"#, #"{"dimensions":-1}"#, #"{"dimensions":null}"#] {
@@ -126,7 +126,7 @@ import Testing
     }
 
     @Test func aVectorComesBackAsItWasSent() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":4}"#).status == 200)
             let metadata =
@@ -192,7 +192,7 @@ import Testing
     }
 
     @Test func idsAreAnyTextThatFits() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             let longest = String(repeating: "é", count: 256)
@@ -222,7 +222,7 @@ import Testing
     }
 
     @Test func bodiesAreReadStrictly() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let table: [(String, String)] = [
@@ -281,7 +281,7 @@ import Testing
     }
 
     @Test func metadataHasALimit() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 200)
             func add(_ bytes: Int) throws -> HTTPResponse {
@@ -300,7 +300,7 @@ import Testing
     }
 
     @Test func bulkAnswersForEachVector() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             let path = "/api/indexes/a/vectors/bulk"
             try expect(client, "POST", path, #"{"vectors":[{"id":"1"}]}"#, status: 404, failure("index a not found"))
@@ -338,7 +338,7 @@ import Testing
     }
 
     @Test func aLargeBulkRequestDoesNotHoldUpItsEventLoop() async throws {
-        try await TestServer.run({ $0.ioThreads = 1 }) { server async throws in
+        try await TestServer.run({ $0.ioThreads = 1 }) { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":64}"#).status == 200)
             let vector = "[" + (0..<64).map { "0.\($0)1234567" }.joined(separator: ",") + "]"
@@ -360,7 +360,7 @@ import Testing
     }
 
     @Test func searchesFindTheNearest() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             let path = "/api/indexes/a/search"
             try expect(client, "POST", path, #"{"vector":[1,0]}"#, status: 404, failure("index a not found"))
@@ -401,7 +401,7 @@ import Testing
     }
 
     @Test func recentVectorsCanRankHigher() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             for (id, vector, date) in [("old", "[1,0.1]", "2020-01-01"), ("new", "[1,1]", "2999-01-01")] {

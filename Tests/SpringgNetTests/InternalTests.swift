@@ -5,7 +5,7 @@ import Testing
 /// `/internal/…`, as peers and operators use it.
 @Suite struct InternalTests {
     @Test func operationsOfPeersAreApplied() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             func replicate(_ body: String, batch: Bool = false) throws -> HTTPResponse {
                 try client.request(
@@ -72,7 +72,7 @@ import Testing
     }
 
     @Test func withoutAClusterThereIsNoReplication() async throws {
-        try await TestServer.run({ $0.clusterEnabled = false }) { server async throws in
+        try await TestServer.run({ $0.clusterEnabled = false }) { server throws in
             let client = server.client()
             let replicate = try client.request("POST", "/internal/replicate", "{}")
             #expect(replicate.status == 503 && replicate.error == "Replication not enabled")
@@ -82,7 +82,7 @@ import Testing
     }
 
     @Test func theStatusShowsThisNode() async throws {
-        try await TestServer.run({ $0.nodeID = "i-0abc" }) { server async throws in
+        try await TestServer.run({ $0.nodeID = "i-0abc" }) { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let response = try client.request("GET", "/internal/cluster/status")
@@ -96,7 +96,7 @@ import Testing
             #expect(status["memory"]?["per_index_mb"]?.keys == ["a"])
             #expect(status["qps"]?["total"]?.int == 2)
         }
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let status = try server.client().request("GET", "/internal/cluster/status").data()
             #expect(status["responding_node"]?.string == "local-127.0.0.1")
             #expect(status["memory"]?["per_index_mb"]?.keys == [])
@@ -104,7 +104,7 @@ import Testing
     }
 
     @Test func blocksCoverAnIndexInTheOrderOfItsIDs() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             let empty = try client.request("GET", "/internal/sync/a/manifest").data()
@@ -161,7 +161,7 @@ import Testing
     }
 
     @Test func aBlockHashIsWhatPeersCompute() async throws {
-        try await TestServer.run { server async throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             for body in [#"{"id":"b","vector":[1,2]}"#, #"{"id":"a","vector":[0.5,-1],"metadata":{"custom":{"x":1}}}"#]

@@ -8,6 +8,7 @@ final class RawConnection {
     /// - Parameters:
     ///   - port: Of the loopback.
     ///   - receiveBufferBytes: What the kernel holds for a client that does not read; nil = as usual.
+    /// - Throws: When the port does not answer.
     init(port: Int, receiveBufferBytes: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         if var bytes = receiveBufferBytes {

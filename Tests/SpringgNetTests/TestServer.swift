@@ -1,3 +1,4 @@
+import Dispatch
 import Logging
 import SpringgNet
 import SpringgProjections
@@ -30,11 +31,23 @@ final class TestServer: Sendable {
         database.close()
     }
 
+    /// Stops the server from a thread that may block.
+    func shutdown(gracePeriodSeconds: Double) {
+        let done = DispatchSemaphore(value: 0)
+        Task {
+            await server.shutdown(gracePeriodSeconds: gracePeriodSeconds)
+            done.signal()
+        }
+        done.wait()
+    }
+
     /// Runs `body` with a server whose limits by rate are off unless `change` says otherwise.
+    ///
+    /// `body` gets a thread of its own: its clients block, and the threads that run tests are few.
     static func run(
         _ change: (inout ServerOptions) -> Void = { _ in },
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
-        _ body: (TestServer) async throws -> Void
+        _ body: @escaping @Sendable (TestServer) throws -> Void
     ) async throws {
         var options = ServerOptions()
         options.host = "127.0.0.1"
@@ -46,13 +59,12 @@ final class TestServer: Sendable {
         options.clusterEnabled = true
         change(&options)
         let server = try await TestServer(options, logger: logger)
-        do {
-            try await body(server)
-            await server.stop()
-        } catch {
-            await server.stop()
-            throw error
+        let result: Result<Void, any Error> = await withCheckedContinuation { continuation in
+            // A queue of its own is a thread of its own while its work blocks.
+            DispatchQueue(label: "test body").async { continuation.resume(returning: Result { try body(server) }) }
         }
+        await server.stop()
+        try result.get()
     }
 }
 

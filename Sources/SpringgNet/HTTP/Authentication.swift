@@ -14,7 +14,8 @@ struct Authenticator {
     private var verified: [TokenText: JSONWebToken.Grant] = [:]
 
     init(secret: String?, requiresToken: Bool) {
-        self.secret = secret.map { Array($0.utf8) }
+        // With an empty secret anybody could sign: it is none.
+        self.secret = secret.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
         self.requiresToken = requiresToken
     }
 

@@ -96,13 +96,13 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
     }
 
-    func channelInactive(context: ChannelHandlerContext) {
+    /// Comes for every channel that ends, also for one that has never become active.
+    func handlerRemoved(context: ChannelHandlerContext) {
         self.phase = .closed
         self.request = nil
         self.backlog.removeAll()
         self.worker.remove(self.number)
         self.context = nil
-        context.fireChannelInactive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -112,9 +112,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let error = error as? HTTPParserError {
             self.take(.malformed(error))
-        } else {
+        } else if !(error is ByteToMessageDecoderError) {
             self.closeNow()
         }
+        // Else the decoder got input after it had given up: that it has was said before, and is answered in its turn.
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
@@ -227,7 +228,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             ()
         case (.malformed(let error), .idle), (.malformed(let error), .receiving):
             self.startRequest()
-            self.answerContext.keepAlive = false
+            self.answerContext = HeadEncoder.Context(keepAlive: false)
             self.send(.failure(Self.malformed(error)))
         case (.malformed, _):
             self.closeNow()
@@ -325,10 +326,10 @@ final class HTTPConnection: ChannelDuplexHandler {
                 from: self
             )
             if let answer {
-                self.send(answer)
+                self.finish(answer)
             }
         } catch {
-            self.send(.failure(error))
+            self.finish(.failure(error))
         }
     }
 
@@ -339,11 +340,17 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
         switch outcome {
         case .answer(let answer):
-            self.send(answer)
+            self.finish(answer)
         case .written(let pending, let results):
-            self.send(pending.answer(results))
+            self.finish(pending.answer(results))
         }
         self.workOff()
+    }
+
+    /// Answers a request that is done; what it held is free before its client can know and ask again.
+    private func finish(_ answer: Answer) {
+        self.request?.permit?.giveBack()
+        self.send(answer)
     }
 
     // MARK: Answers
@@ -461,7 +468,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     func drain() {
         switch self.phase {
         case .idle where self.backlog.isEmpty:
-            self.hasPartialRequest ? self.closeNow() : self.linger()
+            self.closeNow()
         case .idle, .receiving, .discarding, .blocked, .processing:
             self.answerContext.keepAlive = false
         case .lingering, .closed:

@@ -34,18 +34,26 @@ final class PermitPool: Sendable {
     }
 }
 
-/// Permits taken from a pool, given back when the last reference goes, whichever way a request ends.
+/// Permits taken from a pool, given back at the latest when the last reference goes, whichever way a request ends.
 final class Permit: Sendable {
     private let pool: PermitPool
-    private let count: Int
+    private let held: Atomic<Int>
 
     fileprivate init(pool: PermitPool, count: Int) {
         self.pool = pool
-        self.count = count
+        self.held = Atomic(count)
+    }
+
+    /// Gives the permits back now.
+    func giveBack() {
+        let count = self.held.exchange(0, ordering: .acquiringAndReleasing)
+        if count > 0 {
+            self.pool.giveBack(count)
+        }
     }
 
     deinit {
-        self.pool.giveBack(self.count)
+        self.giveBack()
     }
 }
 

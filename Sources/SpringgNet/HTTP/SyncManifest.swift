@@ -6,6 +6,8 @@ import SpringgProjections
 struct SyncManifest {
     /// Rows of a block; peers count with it.
     static let blockRows = 1000
+    /// Bytes reserved for a block before its size is known.
+    private static let blockCapacityMax = 16 << 20
 
     private struct Block {
         let hash: String
@@ -90,7 +92,8 @@ struct SyncManifest {
         var position = 0
         var isTooLarge = false
         var written = 0
-        var body = ResponseWriter(capacity: 64 + self.blockRows * (64 + index.dimensions * 12))
+        let estimate = self.blockRows * (64 + index.dimensions * 12)
+        var body = ResponseWriter(capacity: min(estimate, self.blockCapacityMax))
         body.raw(#"{"status":"success","data":{"block_index":"#)
         body.integer(number)
         body.raw(#","vectors":["#)
