@@ -115,6 +115,15 @@ let package = Package(
             dependencies: ["SpringgTestKit", "COpenSSL", "springg", "logdump"],
             swiftSettings: settings
         ),
+        .executableTarget(
+            name: "bench",
+            dependencies: [
+                "SpringgTestKit", "CTestKit", "SpringgProjections", "SpringgLog", "CSpringg", "CSimdjson",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks",
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
