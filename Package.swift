@@ -109,6 +109,21 @@ let package = Package(
         // simdjson is the oracle of the reader's tests and its peer in the benchmark; nothing else links it.
         .target(name: "CSimdjson", path: "Tests/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
         .testTarget(name: "CSpringgTests", dependencies: ["CSpringg", "CSimdjson"], swiftSettings: settings),
+        // The real programs over HTTP, on the command line and by signals: built before these tests run.
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["SpringgTestKit", "COpenSSL", "springg", "logdump"],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "bench",
+            dependencies: [
+                "SpringgTestKit", "CTestKit", "SpringgProjections", "SpringgLog", "CSpringg", "CSimdjson",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            path: "Benchmarks",
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17

@@ -2,7 +2,7 @@ import CTestKit
 import Glibc
 
 /// How a process ended.
-public enum ExitStatus: Sendable, Equatable {
+public enum ProcessStatus: Sendable, Equatable {
     /// It left with this code.
     case exited(Int32)
     /// This signal ended it.
@@ -24,7 +24,7 @@ public final class ChildProcess {
     /// Reading end of what the child writes to standard output and standard error; nil once handed over.
     private var output: Int32
     private let lifeline: Int32
-    private var ended: ExitStatus?
+    private var ended: ProcessStatus?
 
     /// Starts a program with nothing on its standard input and `environment` as its whole environment.
     ///
@@ -116,17 +116,17 @@ public final class ChildProcess {
     }
 
     /// Waits for the end of the process and reaps it.
-    public func wait(seconds: Double) throws -> ExitStatus {
+    public func wait(seconds: Double) throws -> ProcessStatus {
         if let ended { return ended }
         try Socket.wait(lifeline, for: Int32(POLLIN), until: Deadline(seconds: seconds), "waiting for process \(pid)")
         return reap()
     }
 
     @discardableResult
-    private func reap() -> ExitStatus {
+    private func reap() -> ProcessStatus {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-        let result = ExitStatus(waitStatus: status)
+        let result = ProcessStatus(waitStatus: status)
         ended = result
         return result
     }
@@ -154,7 +154,7 @@ public final class ChildProcess {
 /// What a program that ran to its end left behind.
 public struct CommandResult: Sendable, CustomStringConvertible {
     /// How it ended.
-    public let status: ExitStatus
+    public let status: ProcessStatus
     /// What it wrote to standard output.
     public let output: String
     /// What it wrote to standard error.

@@ -1,30 +1,63 @@
-import Glibc
-
-/// The repository's real embeddings: glosses of WordNet, 384 dimensions, stored as half floats.
+/// The repository's real embeddings: glosses of WordNet, 384 dimensions, with queries and their true neighbours.
+///
+/// The layout of the files is described in Fixtures/README.md.
 public struct FixtureVectors: Sendable {
     /// Dimensions of each row.
     public static let dimensions = 384
+    /// Neighbours that the ground truth lists for each query.
+    public static let neighbours = 10
 
-    /// The rows, in the order of the file.
+    /// The rows of `base.f16`, widened to float32.
     public let rows: [[Float]]
+    /// Id of each row, from `texts.tsv`.
+    public let ids: [String]
+    /// The rows of `queries.f32`.
+    public let queries: [[Float]]
+    /// For each query the numbers of the ten nearest rows, nearest first, from `groundtruth.i32`.
+    public let groundTruth: [[Int]]
 
-    /// Reads the file of half floats: row-major, little-endian, no header.
-    public init(path: String) throws {
+    /// Reads the files in a directory.
+    public init(directory: String) throws {
+        rows = try Self.rows(of: directory + "/base.f16", columns: Self.dimensions, bytesEach: 2) {
+            Self.float(half: UInt16(truncatingIfNeeded: $0))
+        }
+        queries = try Self.rows(of: directory + "/queries.f32", columns: Self.dimensions, bytesEach: 4) {
+            Float(bitPattern: $0)
+        }
+        groundTruth = try Self.rows(of: directory + "/groundtruth.i32", columns: Self.neighbours, bytesEach: 4) {
+            Int($0)
+        }
+        ids = String(decoding: try Files.read(directory + "/texts.tsv"), as: UTF8.self).split(separator: "\n").map {
+            String($0.prefix { $0 != "\t" })
+        }
+        guard ids.count == rows.count, groundTruth.count == queries.count else {
+            throw TestKitError(
+                "\(directory): \(rows.count) rows, \(ids.count) ids, \(queries.count) queries, \(groundTruth.count) answers"
+            )
+        }
+    }
+
+    /// Reads a file of little-endian words, row after row, no header.
+    static func rows<Value>(
+        of path: String,
+        columns: Int,
+        bytesEach: Int,
+        _ value: (UInt32) -> Value
+    ) throws -> [[Value]] {
         let bytes = try Files.read(path)
-        let rowBytes = Self.dimensions * 2
+        let rowBytes = columns * bytesEach
         guard !bytes.isEmpty, bytes.count % rowBytes == 0 else {
             throw TestKitError("\(path) holds \(bytes.count) bytes, no whole number of rows of \(rowBytes)")
         }
-        rows = stride(from: 0, to: bytes.count, by: rowBytes).map { start in
-            (0..<Self.dimensions).map { column in
-                let at = start + column * 2
-                return Self.float(half: UInt16(bytes[at]) | UInt16(bytes[at + 1]) << 8)
+        return stride(from: 0, to: bytes.count, by: rowBytes).map { start in
+            stride(from: start, to: start + rowBytes, by: bytesEach).map { at in
+                value((0..<bytesEach).reduce(0) { $0 | UInt32(bytes[at + $1]) << UInt32(8 * $1) })
             }
         }
     }
 
     /// The float32 of the same value as an IEEE 754 half.
-    static func float(half: UInt16) -> Float {
+    public static func float(half: UInt16) -> Float {
         let sign = UInt32(half & 0x8000) << 16
         let exponent = UInt32(half >> 10) & 0x1F
         let fraction = UInt32(half & 0x3FF)

@@ -9,6 +9,8 @@ public final class HTTPClient {
     public let host: String
     /// Port of the server.
     public let port: Int
+    /// IPv4 address of this machine to connect from; nil lets the system choose.
+    public var sourceAddress: String?
     /// How long one answer may take.
     public var timeoutSeconds: Double
     /// Header fields sent with every request.
@@ -42,7 +44,7 @@ public final class HTTPClient {
     /// Opens the connection now.
     public func connect() throws {
         close()
-        descriptor = try Socket.connect(host: host, port: port)
+        descriptor = try Socket.connect(host: host, port: port, from: sourceAddress)
     }
 
     /// Sends one request and reads its answer; `path` goes out as it is.
@@ -102,6 +104,12 @@ public final class HTTPClient {
     /// Sends raw text.
     public func send(_ text: String) throws {
         try send(Array(text.utf8))
+    }
+
+    /// Waits until the server has sent something.
+    public func waitForInput() throws {
+        let deadline = Deadline(seconds: timeoutSeconds)
+        if received.isEmpty { _ = try readMore(deadline) }
     }
 
     /// Tells the server that nothing more will be sent, and keeps reading.

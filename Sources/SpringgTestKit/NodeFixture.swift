@@ -166,14 +166,14 @@ public final class NodeFixture {
 
     /// Sends SIGTERM and waits for the end.
     @discardableResult
-    public func terminate(timeoutSeconds: Double = 15) throws -> ExitStatus {
+    public func terminate(timeoutSeconds: Double = 15) throws -> ProcessStatus {
         send(signal: SIGTERM)
         return try waitForExit(seconds: timeoutSeconds)
     }
 
     /// Waits for the end of the process and of its output.
     @discardableResult
-    public func waitForExit(seconds: Double) throws -> ExitStatus {
+    public func waitForExit(seconds: Double) throws -> ProcessStatus {
         guard let process else { throw TestKitError("the node was not started") }
         let status = try process.wait(seconds: seconds)
         drain?.join()

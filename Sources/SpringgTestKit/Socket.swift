@@ -5,18 +5,12 @@ enum Socket {
     /// Connects to a port of an IPv4 address.
     ///
     /// The descriptor is blocking, closed in children, and has no Nagle delay.
-    static func connect(host: String, port: Int) throws -> Int32 {
+    static func connect(host: String, port: Int, from source: String? = nil) throws -> Int32 {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TestKitError.system("making a socket") }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = in_port_t(UInt16(truncatingIfNeeded: port)).bigEndian
-        address.sin_addr.s_addr = inet_addr(host)
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-            }
-        }
+        var result: Int32 = 0
+        if let source { result = withAddress(source, 0) { bind(descriptor, $0, $1) } }
+        if result == 0 { result = withAddress(host, port) { Glibc.connect(descriptor, $0, $1) } }
         guard result == 0 else {
             let error = TestKitError.system("connecting to \(host):\(port)")
             close(descriptor)
@@ -25,6 +19,22 @@ enum Socket {
         var on: Int32 = 1
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
         return descriptor
+    }
+
+    private static func withAddress(
+        _ host: String,
+        _ port: Int,
+        _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32
+    ) -> Int32 {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(truncatingIfNeeded: port)).bigEndian
+        address.sin_addr.s_addr = inet_addr(host)
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
     }
 
     /// A port of the loopback that nobody listens on at this moment.

@@ -1,0 +1,90 @@
+import ArgumentParser
+import Glibc
+import SpringgTestKit
+
+/// Measures Springg on this machine and shows every goal beside its figure, and the machine's own limits beside both.
+///
+/// It reports and does not judge: the exit code is 0 whatever the figures say.
+@main
+struct Bench: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure Springg beside the machine's own limits.",
+        discussion: """
+            Sections: machine, adds, search, json, http, replay. All of them take about two minutes on two cores. Run it \
+            on a machine that does nothing else, or read the figures per processor time first.
+
+            Examples:
+              bench
+              bench --section adds --vectors 20000
+              bench --section machine --section search --json
+            """
+    )
+
+    @Option(help: "A section to run; may be given again. Without it: all.")
+    var section: [Section] = []
+
+    @Option(help: "Vectors that the adds section adds with each number of connections.")
+    var vectors = 50_000
+
+    @Option(help: "Numbers of connections for the adds section, separated by commas.")
+    var connections = "16,64"
+
+    @Option(help: "Where to put the data: its disk is the one measured. Default: beside the program.")
+    var directory: String?
+
+    @Option(help: "Seed of the random vectors.")
+    var seed: UInt64 = 1
+
+    @Flag(help: "Print one JSON object instead of the table.")
+    var json = false
+
+    enum Section: String, CaseIterable, ExpressibleByArgument {
+        case machine, adds, search, json, http, replay
+    }
+
+    func run() throws {
+        let settings = Settings(
+            vectors: vectors,
+            connections: connections.split(separator: ",").compactMap { Int($0) },
+            directory: try directory ?? Self.programDirectory(),
+            seed: seed
+        )
+        var report = Report()
+        for section in section.isEmpty ? Section.allCases : section {
+            progress("measuring: \(section.rawValue)")
+            let result: SectionReport =
+                switch section {
+                case .machine: try MachineSection.measure(settings)
+                case .adds: try AddsSection.measure(settings)
+                case .search: try SearchSection.measure(settings)
+                case .json: JSONSection.measure(settings)
+                case .http: try HTTPSection.measure(settings)
+                case .replay: try ReplaySection.measure(settings)
+                }
+            report.sections.append(result)
+            // One section after the other, so that a long run shows something early.
+            if !json {
+                print(result.text)
+                fflush(nil)
+            }
+        }
+        if json { print(report.json) } else { print(report.verdict) }
+    }
+
+    private static func programDirectory() throws -> String {
+        let program = try BuiltProgram.path("springg")
+        return String(program[..<(program.lastIndex(of: "/") ?? program.startIndex)])
+    }
+}
+
+/// What every section needs to know.
+struct Settings {
+    let vectors: Int
+    let connections: [Int]
+    let directory: String
+    let seed: UInt64
+
+    /// Dimensions of the vectors in all sections.
+    static let dimensions = 1024
+}

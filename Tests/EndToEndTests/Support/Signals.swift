@@ -1,0 +1,6 @@
+import Glibc
+
+/// Signals by what they ask for.
+enum Signals {
+    static let terminate = SIGTERM
+}
