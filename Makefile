@@ -3,7 +3,8 @@
 # One configuration for product and tests, so that what is tested is what runs.
 SWIFT_BUILD  := swift build -c release
 # Testable imports would have every module built a second time, in another way than the one that runs.
-SWIFT_TEST   := swift test -c release --disable-testable-imports
+# One after the other: many of them start servers, load them and kill them.
+SWIFT_TEST   := swift test -c release --disable-testable-imports --no-parallel
 SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 1000
 
@@ -36,7 +37,7 @@ test: setup build  ## Run every test
 
 bench: build  ## Measure, beside the machine's own limits
 	$(SWIFT_BUILD) --product bench
-	.build/release/bench
+	.build/release/bench $(ARGS)
 
 lint:  ## Check the format of all Swift files
 	swift format lint --strict --recursive --parallel $(SWIFT_PATHS)

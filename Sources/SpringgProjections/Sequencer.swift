@@ -30,6 +30,8 @@ struct Sequencer {
         var hidesStore: Bool
         /// Rows that the batch adds to (or takes from) the count.
         var added = 0
+        /// Slots that the batch takes in the store, or in the one that will be made.
+        var slotsTaken = 0
     }
     private struct PendingRow {
         var exists: Bool
@@ -106,7 +108,8 @@ struct Sequencer {
                 }
                 index.added += 1
             }
-            if let refusal = checkMemory(row, state) { return .failure(refusal) }
+            if let refusal = checkMemory(row, index, state) { return .failure(refusal) }
+            index.slotsTaken += 1
             let version = tick(wall)
             indexes[row.index] = index
             rows[key] = PendingRow(exists: true, version: version)
@@ -151,14 +154,21 @@ struct Sequencer {
         }
     }
 
-    /// `max_memory_mb`, before anything is allocated for the row.
+    /// `max_memory_mb`, before anything is allocated for the row: by what the store would allocate.
     ///
-    /// A replacement needs room too: the old row stays until its readers are gone.
-    private mutating func checkMemory(_ row: PreparedVector, _ state: Materializer) -> CommandError? {
+    /// A replacement needs a slot too: the old row stays until its readers are gone.
+    private mutating func checkMemory(
+        _ row: PreparedVector,
+        _ index: PendingIndex,
+        _ state: Materializer
+    ) -> CommandError? {
         guard limits.memoryBytes > 0 else { return nil }
-        let rowBytes = (row.dimensions * 4 + 63) & ~63
-        let needed = rowBytes + row.event.payloadBytes - row.dimensions * 4 + 96
-        let used = state.directory.memory.total + pendingBytes
+        let textBytes = row.event.payloadBytes - row.dimensions * 4
+        let store = index.hidesStore ? nil : state.rows(row.index.description)?.index?.store
+        let needed =
+            store?.bytesForRow(textBytes: textBytes, pending: index.slotsTaken)
+            ?? VectorStore.bytesForRow(textBytes: textBytes, dimensions: row.dimensions, pending: index.slotsTaken)
+        let used = state.memoryBytes + pendingBytes
         guard used + needed <= limits.memoryBytes else {
             let megabyte = 1 << 20
             return .memoryLimitExceeded(

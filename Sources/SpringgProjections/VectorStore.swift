@@ -270,11 +270,22 @@ final class VectorStore: @unchecked Sendable {
         memory.add(bytes)
     }
 
-    /// Bytes that one more row would take.
-    func bytesForRow(textBytes: Int) -> Int {
-        let text = VectorStore.textBytes(textBytes)
-        if !freeSlots.isEmpty { return text }
-        return slotCount.load(ordering: .relaxed) >> layout.shift == chunkCount ? text + layout.bytes : text
+    /// Bytes that one more row would take, when `pending` others have been admitted and not yet written.
+    func bytesForRow(textBytes: Int, pending: Int) -> Int {
+        let room = freeSlots.count + (chunkCount << layout.shift) - slotCount.load(ordering: .relaxed)
+        return VectorStore.bytesForRow(textBytes: textBytes, layout, room: room, pending: pending)
+    }
+
+    /// The same for a store that does not exist yet.
+    static func bytesForRow(textBytes: Int, dimensions: Int, pending: Int) -> Int {
+        bytesForRow(textBytes: textBytes, RowChunk.Layout(dimensions: dimensions), room: 0, pending: pending)
+    }
+
+    /// A row needs its text, and a chunk if it is the first of one.
+    private static func bytesForRow(textBytes: Int, _ layout: RowChunk.Layout, room: Int, pending: Int) -> Int {
+        let beyond = pending - room
+        let startsChunk = beyond >= 0 && beyond & layout.mask == 0
+        return VectorStore.textBytes(textBytes) + (startsChunk ? layout.bytes : 0)
     }
 }
 

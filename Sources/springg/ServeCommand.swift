@@ -39,6 +39,7 @@ struct ServeCommand: ParsableCommand {
         Self.raiseDescriptorLimit(for: settings, logger: logger)
 
         let node = try Node.start(settings, logger: logger)
+        signals.beginServing()
         Output.standardOutput("Springg is ready on \(node.url)\n")
 
         let signal = signals.waitForFirst()

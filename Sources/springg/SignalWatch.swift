@@ -32,10 +32,14 @@ final class SignalWatch: Sendable {
         return watch
     }
 
+    /// From now on a first signal asks for an orderly stop.
+    ///
+    /// To be called before anybody is told that the server is ready.
+    func beginServing() { phase.withLock { $0 = .serving } }
+
     /// Blocks the calling thread until the first signal.
     /// - Returns: its number.
     func waitForFirst() -> Int32 {
-        phase.withLock { $0 = .serving }
         arrived.wait()
         return first.withLock { $0 }
     }

@@ -429,7 +429,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             self.closeNow()
             return
         }
-        self.phaseDeadline = .now() + Timeouts.linger
+        self.phaseDeadline = .now() + (self.worker.isDraining ? Timeouts.lingerWhenDraining : Timeouts.linger)
         self.context?.close(mode: .output, promise: nil)
         // Nothing is held back any more: the end of the client's stream is what we wait for.
         self.holdsRead = false

@@ -146,6 +146,8 @@ final class Worker {
 struct Timeouts: Sendable {
     /// A client that was sent the last answer may take this long to hang up.
     static let linger = TimeAmount.seconds(2)
+    /// The same once the server is to stop, which should not wait for clients that have nothing more to say.
+    static let lingerWhenDraining = TimeAmount.milliseconds(250)
 
     let idle: TimeAmount?
     let read: TimeAmount?
