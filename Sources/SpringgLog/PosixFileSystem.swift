@@ -4,8 +4,11 @@ extension FileSystemError {
     /// True when the disk or a quota is full.
     public var isDiskFull: Bool { code == ENOSPC || code == EDQUOT || code == EFBIG }
 
+    /// What the system says, without the path: fit for a client's eyes.
+    public var reason: String { String(cString: strerror(code)) }
+
     /// The call, the path and what the system says.
-    public var description: String { "\(operation) \(path): \(String(cString: strerror(code)))" }
+    public var description: String { "\(operation) \(path): \(reason)" }
 
     /// The error of the system call that has just failed.
     fileprivate static func last(_ operation: String, _ path: String) -> FileSystemError {

@@ -114,12 +114,19 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// What a client is told of a failure of the log: what it means for the write, and no path of the server.
     init(_ error: LogError) {
         switch error {
-        case .diskFull: self = .diskFull("disk full: \(error)")
-        case .readOnly: self = .readOnly("\(error)")
-        case .closed: self = .shuttingDown
-        default: self = .writeFailed("write failed: \(error)")
+        case .diskFull(let cause):
+            self = .diskFull("WAL write failed: \(cause.reason). Nothing was written; try again once there is room.")
+        case .io(let cause):
+            self = .writeFailed("WAL write failed: \(cause.reason). Nothing was written.")
+        case .readOnly:
+            self = .readOnly("the node is read-only: its log could not be synced. Reads go on; see the node's log.")
+        case .closed:
+            self = .shuttingDown
+        case .locked, .corrupt, .newerFormat, .trimmed:
+            self = .writeFailed("WAL write failed. Nothing was written; see the node's log.")
         }
     }
 }

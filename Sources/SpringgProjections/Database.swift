@@ -16,6 +16,8 @@ public struct DatabaseOptions: Sendable {
     public var maxMemoryBytes = 2048 << 20
     /// Write zeros into new segments instead of reserving extents.
     public var writeZerosAhead = false
+    /// Called on the writer's thread when writes begin to fail; again only after one has succeeded in between.
+    public var writesFail: (@Sendable (LogError) -> Void)?
     /// Called now and then while the log is replayed.
     public var progress: (@Sendable (ReplayProgress) -> Void)?
 
@@ -112,7 +114,13 @@ public final class Database: Sendable {
         let pipeline = WritePipeline()
         let directory = materializer.directory
         let thread = WriterThread(name: "springg-writer") {
-            pipeline.run(writer, sequencer, materializer, wallClock: wallClock)
+            pipeline.run(
+                writer,
+                sequencer,
+                materializer,
+                wallClock: wallClock,
+                writesFail: options.writesFail ?? { _ in }
+            )
         }
         return Database(log, report, directory, options, pipeline, thread, lock)
     }

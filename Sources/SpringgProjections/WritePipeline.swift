@@ -41,8 +41,19 @@ final class WritePipeline: @unchecked Sendable {
     }
 
     /// The writer's thread.
-    func run(_ writer: LogWriter, _ sequencer: Sequencer, _ materializer: Materializer, wallClock: () -> UInt64) {
-        var batch = Batch(writer: writer, sequencer: sequencer, materializer: materializer)
+    func run(
+        _ writer: LogWriter,
+        _ sequencer: Sequencer,
+        _ materializer: Materializer,
+        wallClock: () -> UInt64,
+        writesFail: @escaping @Sendable (LogError) -> Void
+    ) {
+        var batch = Batch(
+            writer: writer,
+            sequencer: sequencer,
+            materializer: materializer,
+            writesFail: writesFail
+        )
         var window = GatherWindow()
         /// When what is written but not synced has to be (durability `interval`); nil when nothing is.
         var syncDue: UInt64?
@@ -120,13 +131,21 @@ private struct Batch {
         var place: Int
     }
 
+    private let writesFail: (LogError) -> Void
+    private var isFailing = false
     private var staged: [Staged] = []
     private var tickets: [Ticket] = []
 
-    init(writer: LogWriter, sequencer: Sequencer, materializer: Materializer) {
+    init(
+        writer: LogWriter,
+        sequencer: Sequencer,
+        materializer: Materializer,
+        writesFail: @escaping (LogError) -> Void
+    ) {
         self.writer = writer
         self.sequencer = sequencer
         self.materializer = materializer
+        self.writesFail = writesFail
     }
 
     mutating func add(_ commands: [Command], _ completion: @escaping WritePipeline.Completion, wall: UInt64) {
@@ -141,7 +160,7 @@ private struct Batch {
             case .failure(let error):
                 ticket.results[place] = .failure(error)
             case .success(let admission):
-                do {
+                do throws(LogError) {
                     let (lsn, sequence) = try writer.stage(
                         admission.event,
                         hlc: admission.version.hlc,
@@ -157,6 +176,7 @@ private struct Batch {
                 } catch {
                     // The sequencer counts this command as done; commit what is staged, so that it forgets the batch.
                     commit()
+                    report(error)
                     ticket.results[place] = .failure(CommandError(error))
                 }
             }
@@ -171,18 +191,26 @@ private struct Batch {
         tickets.removeAll(keepingCapacity: true)
     }
 
+    /// Says once that writes fail, however many of them do.
+    private mutating func report(_ error: LogError) {
+        if !isFailing { writesFail(error) }
+        isFailing = true
+    }
+
     private mutating func commit() {
         defer {
             staged.removeAll(keepingCapacity: true)
             sequencer.batchEnded()
         }
-        do {
+        do throws(LogError) {
             try writer.commit()
         } catch {
+            report(error)
             for entry in staged { entry.ticket.results[entry.place] = .failure(CommandError(error)) }
             return
         }
         guard let last = staged.last else { return }
+        isFailing = false
         for entry in staged {
             let envelope = entry.event.envelope
             // An event that this process has just encoded decodes.

@@ -60,7 +60,8 @@ struct Node {
 
     private static func open(_ settings: Configuration, logger: Logger) throws -> Database {
         let reporter = ReplayReporter(logger: logger)
-        let options = databaseOptions(settings, progress: reporter.report)
+        var options = databaseOptions(settings, progress: reporter.report)
+        options.writesFail = { error in logger.error("Writes fail: \(error)") }
         let database: Database
         do {
             defer { reporter.finish() }

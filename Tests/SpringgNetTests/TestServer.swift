@@ -1,5 +1,6 @@
 import Dispatch
 import Logging
+import SpringgLog
 import SpringgNet
 import SpringgProjections
 import SpringgTestKit
@@ -13,9 +14,15 @@ final class TestServer: Sendable {
     let server: APIServer
     private let directory: TemporaryDirectory
 
-    private init(_ options: ServerOptions, logger: Logger) async throws {
+    private init(_ options: ServerOptions, disk: (any FileSystem)?, logger: Logger) async throws {
         directory = try TemporaryDirectory()
-        database = try Database.open(DatabaseOptions(dataPath: directory.path + "/data"))
+        var databaseOptions = DatabaseOptions(dataPath: directory.path + "/data")
+        databaseOptions.segmentBytes = 256 << 10
+        database = try Database.open(
+            databaseOptions,
+            fileSystem: disk ?? PosixFileSystem(),
+            wallClock: { Monotonic.nanoseconds() / 1_000_000 }
+        )
         server = try await APIServer.start(database: database, options: options, logger: logger)
     }
 
@@ -46,6 +53,7 @@ final class TestServer: Sendable {
     /// `body` gets a thread of its own: its clients block, and the threads that run tests are few.
     static func run(
         _ change: (inout ServerOptions) -> Void = { _ in },
+        disk: (any FileSystem)? = nil,
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         _ body: @escaping @Sendable (TestServer) throws -> Void
     ) async throws {
@@ -58,7 +66,7 @@ final class TestServer: Sendable {
         options.bulkCPUThresholdPercent = 0
         options.clusterEnabled = true
         change(&options)
-        let server = try await TestServer(options, logger: logger)
+        let server = try await TestServer(options, disk: disk, logger: logger)
         let result: Result<Void, any Error> = await withCheckedContinuation { continuation in
             // A queue of its own is a thread of its own while its work blocks.
             DispatchQueue(label: "test body").async { continuation.resume(returning: Result { try body(server) }) }

@@ -202,7 +202,10 @@ struct DatabaseTests {
     @Test("a full disk answers diskFull, reads go on, and writes too once there is room")
     func diskFull() throws {
         let disk = SimulatedFileSystem()
-        let database = try DatabaseTests.open(disk)
+        let reports = Mutex<[String]>([])
+        let database = try DatabaseTests.open(disk) {
+            $0.writesFail = { error in reports.withLock { $0.append("\(error)") } }
+        }
         DatabaseTests.write(database, [.createIndex(name: try DatabaseTests.name("a"), dimensions: 256)])
         disk.setCapacity(70 << 10)
         var acknowledged = 0
@@ -216,11 +219,14 @@ struct DatabaseTests {
             case .success: acknowledged += 1
             case .failure(.diskFull(let text)):
                 refused += 1
-                #expect(text.contains("Free space"))
+                #expect(text.contains("try again once there is room"))
             default: Issue.record("\(results)")
             }
         }
         #expect(acknowledged > 10 && refused > 100)
+        // The operator is told once, with what to do, not once a write.
+        #expect(reports.withLock { $0.count } == 1)
+        #expect(reports.withLock { $0.allSatisfy { $0.contains("Free space") } })
         #expect(database.health == .healthy)
         #expect(database.vectorCount == acknowledged)
         disk.setCapacity(nil)
