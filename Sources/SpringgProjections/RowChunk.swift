@@ -37,15 +37,16 @@ struct RowChunk {
         /// log2 of the rows in a chunk.
         let shift: Int
 
-        /// Bytes of float rows that a chunk aims at: large enough that a scan runs through it, small enough for an
-        /// index of a few rows.
+        /// Bytes of float rows that a chunk aims at: large enough that a scan runs through it.
         private static let targetBytes = 1 << 20
+        /// log2 of the most rows in a chunk: an index of a few short rows should not take a megabyte.
+        private static let shiftMax = 10
 
         init(dimensions: Int) {
             self.dimensions = dimensions
             stride = (dimensions + 15) & ~15
             var shift = 3
-            while shift < 13, (stride * 4) << (shift + 1) <= Layout.targetBytes { shift += 1 }
+            while shift < Layout.shiftMax, (stride * 4) << (shift + 1) <= Layout.targetBytes { shift += 1 }
             self.shift = shift
         }
 

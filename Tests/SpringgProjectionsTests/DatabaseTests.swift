@@ -278,10 +278,13 @@ struct DatabaseTests {
         DatabaseTests.write(database, [.delete(index: index, id: try DatabaseTests.id("v0"))])
         #expect(DatabaseTests.error(DatabaseTests.write(database, [try put("new")]).first) == nil)
         #expect(DatabaseTests.error(DatabaseTests.write(database, [try put("newer")]).first) != nil)
-        // The first row of another index would need a chunk, however small the row.
+        // The first row of another index would need a chunk of a megabyte, however small the row.
         let second = DatabaseTests.write(
             database,
-            [.createIndex(name: try DatabaseTests.name("b"), dimensions: 1), try DatabaseTests.put("b", "v", [1])]
+            [
+                .createIndex(name: try DatabaseTests.name("b"), dimensions: 4096),
+                try DatabaseTests.put("b", "v", Array(repeating: 1, count: 4096)),
+            ]
         )
         #expect(second.map { DatabaseTests.error($0) == nil } == [true, false])
         #expect(database.memory.totalBytes <= 9 << 19)

@@ -39,7 +39,8 @@ struct Verify: ParsableCommand {
             return
         }
         print(
-            "\(outcome.segments.count) segments, \(outcome.records) records, LSN \(outcome.trimmed.next) to "
+            "\(outcome.segments.count) segment\(outcome.segments.count == 1 ? "" : "s"), \(outcome.records) "
+                + "record\(outcome.records == 1 ? "" : "s"), LSN \(outcome.trimmed.next) to "
                 + "\(outcome.lastLSN)"
         )
         if let torn = outcome.torn {
