@@ -189,10 +189,12 @@ public final class Database: Sendable {
     ///
     /// Blocking; idempotent.
     public func close() {
-        let held = lock.withLock { $0.take() }
-        guard held != nil else { return }
-        pipeline.close()
-        thread.join()
+        guard let held = lock.withLock({ $0.take() }) else { return }
+        // The directory is free for another process only when the log is closed.
+        withExtendedLifetime(held) {
+            pipeline.close()
+            thread.join()
+        }
     }
 }
 

@@ -6,13 +6,15 @@ import SpringgLog
 /// Load stays at or below 3/4; removal shifts entries back, so that no tombstones pile up.
 struct IDTable {
     private static let empty = UInt64.max
+    /// Memory of an empty table, in bytes: sixteen entries.
+    static let bytesAtFirst = 128
     private var entries: [UInt64]
     private(set) var count = 0
     private var mask: Int
 
     init() {
-        entries = Array(repeating: IDTable.empty, count: 16)
-        mask = 15
+        entries = Array(repeating: IDTable.empty, count: IDTable.bytesAtFirst / 8)
+        mask = entries.count - 1
     }
 
     static func hash(_ id: UnsafeRawBufferPointer) -> UInt64 { Checksum.hash64(id) }

@@ -32,9 +32,18 @@ final class IndexRows {
         self.name = name
         self.epochs = epochs
         self.memory = memory
+        memory.add(IndexRows.bytesPerName)
     }
 
-    deinit { memory.add(-hidden.reduce(0) { $0 + IndexRows.bytes(of: $1.value, $1.key) }) }
+    /// Bytes that a name takes before it has rows: this object and the store, entries in dictionaries.
+    ///
+    /// A name is never forgotten, since a stale write could come for it; so they are never given back either.
+    static let bytesPerName = 2048
+
+    deinit {
+        memory.add(-IndexRows.bytesPerName)
+        for (id, entry) in hidden { memory.add(-IndexRows.bytes(of: entry, id)) }
+    }
 
     /// The version that stands under an id, visible or not; `.none` when nothing does.
     func version(of id: UnsafeRawBufferPointer) -> EventVersion {

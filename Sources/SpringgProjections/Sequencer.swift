@@ -73,6 +73,7 @@ struct Sequencer {
             }
             let index = pending(name, state)
             guard index.dimensions == nil else { return .failure(.indexExists(name)) }
+            if let refusal = reserve(IndexRows.bytesPerName + IDTable.bytesAtFirst, state) { return .failure(refusal) }
             let version = tick(wall)
             indexes[name] = PendingIndex(dimensions: dimensions, newest: version, hidesStore: index.hidesStore)
             let event = EncodedEvent.indexCreated(
@@ -168,6 +169,12 @@ struct Sequencer {
         let needed =
             store?.bytesForRow(textBytes: textBytes, pending: index.slotsTaken)
             ?? VectorStore.bytesForRow(textBytes: textBytes, dimensions: row.dimensions, pending: index.slotsTaken)
+        return reserve(needed, state)
+    }
+
+    /// Takes bytes for the batch in hand, unless that would exceed the limit.
+    private mutating func reserve(_ needed: Int, _ state: Materializer) -> CommandError? {
+        guard limits.memoryBytes > 0 else { return nil }
         let used = state.memoryBytes + pendingBytes
         guard used + needed <= limits.memoryBytes else {
             let megabyte = 1 << 20

@@ -34,6 +34,9 @@ public final class SimulatedFileSystem: FileSystem {
         var locks: Set<String> = []
         var nextFile = 0
         var calls = 0
+        /// Calls after the first lock was taken, while none was held.
+        var callsWithoutLock = 0
+        var wasLocked = false
         var faults: [Int: Fault] = [:]
         var isStopped = false
         /// Bytes that all files together may have; nil for no bound.
@@ -55,6 +58,9 @@ public final class SimulatedFileSystem: FileSystem {
 
     /// Calls so far.
     public var calls: Int { state.withLock { $0.calls } }
+
+    /// Calls that somebody made who had given up the lock, or had not waited for it.
+    public var callsWithoutLock: Int { state.withLock { $0.callsWithoutLock } }
 
     /// Makes the `n`-th call from now (1 is the next) do `fault`.
     public func fail(callFromNow n: Int, _ fault: Fault) {
@@ -163,6 +169,7 @@ public final class SimulatedFileSystem: FileSystem {
         _ path: String
     ) throws(FileSystemError) {
         state.calls += 1
+        if state.wasLocked, state.locks.isEmpty { state.callsWithoutLock += 1 }
         if let fault = state.faults.removeValue(forKey: state.calls) {
             switch fault {
             case .error(let code): throw FileSystemError(operation: operation, path: path, code: code)
@@ -251,6 +258,7 @@ public final class SimulatedFileSystem: FileSystem {
             guard state.locks.insert(path).inserted else {
                 throw FileSystemError(operation: "flock", path: path, code: EWOULDBLOCK)
             }
+            state.wasLocked = true
             return state.life
         }
         return SimulatedLock(system: self, path: path, life: life)

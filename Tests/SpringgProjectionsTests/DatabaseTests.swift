@@ -290,6 +290,22 @@ struct DatabaseTests {
         #expect(database.memory.totalBytes <= 9 << 19)
     }
 
+    @Test("names of indexes take memory too, and are refused when there is none")
+    func manyIndexes() throws {
+        let database = try DatabaseTests.open(SimulatedFileSystem()) { $0.maxMemoryBytes = 64 << 10 }
+        let results = DatabaseTests.write(
+            database,
+            try (0..<100).map { .createIndex(name: try DatabaseTests.name("n\($0)"), dimensions: 1) }
+        )
+        let made = results.filter { DatabaseTests.error($0) == nil }.count
+        #expect((1..<100).contains(made))
+        #expect(database.memory.totalBytes <= 64 << 10)
+        guard case .memoryLimitExceeded? = DatabaseTests.error(results.last) else {
+            Issue.record("\(results)")
+            return
+        }
+    }
+
     @Test("limits on rows and dimensions refuse before anything is written")
     func limits() throws {
         let disk = SimulatedFileSystem()
@@ -392,8 +408,10 @@ struct DatabaseTests {
         let disk = SimulatedFileSystem()
         let first = try DatabaseTests.open(disk)
         #expect(throws: LogError.self) { try DatabaseTests.open(disk) }
+        DatabaseTests.write(first, [.createIndex(name: try DatabaseTests.name("a"), dimensions: 1)])
         first.close()
         first.close()
+        #expect(disk.callsWithoutLock == 0, "the lock was given up before the log was closed")
         let results = DatabaseTests.write(first, [.createIndex(name: try DatabaseTests.name("a"), dimensions: 1)])
         #expect(DatabaseTests.error(results.first) == .shuttingDown)
         try DatabaseTests.open(disk).close()
