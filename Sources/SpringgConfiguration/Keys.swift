@@ -36,7 +36,7 @@ public enum Keys {
         "/tmp/springg_data",
         "Directory of the database. Set it: many systems empty /tmp when they start."
     ) { $0.isEmpty ? "data_path is required" : nil }
-    /// Accepted for the Go program's files.
+    /// Time between two checkpoints.
     public static let dimensions = ConfigurationKey(
         "dimensions",
         1024,
@@ -74,7 +74,7 @@ public enum Keys {
     public static let persistenceInterval = ConfigurationKey(
         "persistence_interval",
         GoDuration.seconds(300),
-        "Accepted from older files and without effect: every write is in the log before it is answered."
+        "Time between two checkpoints, which make a start short; 0 = one at each stop only."
     )
 
     // MARK: Limits

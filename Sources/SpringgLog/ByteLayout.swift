@@ -41,3 +41,16 @@ extension UnsafeMutableRawBufferPointer {
 
 /// `count` rounded up to a multiple of eight, the alignment of everything in the log.
 package func padded(_ count: Int) -> Int { (count + 7) & ~7 }
+
+// The standard library's closures over an array's bytes lose the type of the error; these keep it.
+extension [UInt8] {
+    package func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
+        try withUnsafeBufferPointer { bytes throws(E) in try body(UnsafeRawBufferPointer(bytes)) }
+    }
+
+    package mutating func withMutableBytes<R, E: Error>(
+        _ body: (UnsafeMutableRawBufferPointer) throws(E) -> R
+    ) throws(E) -> R {
+        try withUnsafeMutableBufferPointer { bytes throws(E) in try body(UnsafeMutableRawBufferPointer(bytes)) }
+    }
+}

@@ -19,7 +19,7 @@ public struct RecoveryReport: Sendable {
 extension Log {
     /// Opens the log in `directory` for reading and writing, or begins one.
     ///
-    /// Every record is checked and handed to `visit` in LSN order. A torn end is kept beside the segments as
+    /// Every record beyond `base` is checked and handed to `visit` in LSN order. A torn end is kept beside the segments as
     /// `torn-….bin`, zeroed and reported. On return everything in the log is durable.
     /// - Throws: `.corrupt` with the place, leaving everything as it was; `.newerFormat`; `.io`; `.diskFull`.
     public static func open(
@@ -27,11 +27,12 @@ extension Log {
         options: LogOptions = LogOptions(),
         fileSystem: any FileSystem,
         newOrigin: OriginID,
+        from base: LogBase = .beginning,
         visit: (LogRecord) throws(LogError) -> Void
     ) throws(LogError) -> (log: Log, writer: LogWriter, report: RecoveryReport) {
         try io { () throws(FileSystemError) in try fileSystem.createDirectory(directory) }
         let scan = LogScan(directory: directory, fileSystem: fileSystem)
-        var outcome = try scan.run(visit)
+        var outcome = try scan.run(from: base, visit)
         try removeUnfinished(directory, fileSystem)
         // The process may have ended between naming a segment and making the name durable: nothing may be written into
         // a file that the next power loss could take away whole.
@@ -54,7 +55,8 @@ extension Log {
                 origin: newOrigin,
                 firstLSN: LSN(1),
                 fileBytes: max(options.segmentBytes, SegmentHeader.bytes),
-                link: 0
+                link: 0,
+                previousFirstLSN: .zero
             )
             let path = directory + "/" + SegmentHeader.fileName(firstLSN: LSN(1))
             let prepared = try LogWriter.prepareSegment(

@@ -52,14 +52,30 @@ public struct LogScan {
         return try SegmentReader(path: path, file: file)
     }
 
-    /// Visits every record in LSN order.
+    /// Visits every record beyond `base` in LSN order.
+    ///
+    /// Reading begins with the segment that holds the first of them; the record at the base must have the chain that the
+    /// base names, so that a checkpoint of another history is noticed.
     ///
     /// A torn end is reported in the outcome, not thrown.
     /// - Throws: `.corrupt` at the first damage; records before it have been visited.
-    package func run(_ visit: (LogRecord) throws(LogError) -> Void) throws(LogError) -> Outcome {
+    package func run(
+        from base: LogBase = .beginning,
+        _ visit: (LogRecord) throws(LogError) -> Void
+    ) throws(LogError) -> Outcome {
         var outcome = Outcome()
+        outcome.highestHLC = base.highestHLC
+        // What a checkpoint holds was durable.
+        outcome.durableUpTo = base.lsn
         var unproven: [(lsn: LSN, offset: Int)] = []
-        let segments = try segments()
+        let all = try segments()
+        let skipped = max(0, (all.lastIndex { $0.firstLSN <= base.lsn.next } ?? 0))
+        for segment in all.prefix(skipped) {
+            let reader = try reader(segment.path)
+            try checkPlace(reader, named: segment.firstLSN, after: outcome.segments.last?.firstLSN)
+            outcome.segments.append((segment.firstLSN, segment.path, reader.fileBytes))
+        }
+        let segments = Array(all.dropFirst(skipped))
         for (number, segment) in segments.enumerated() {
             let reader = try reader(segment.path)
             let isLast = number == segments.count - 1
@@ -67,8 +83,10 @@ public struct LogScan {
                 outcome.trimmed = segment.firstLSN.previous
                 outcome.lastLSN = outcome.trimmed
                 outcome.link = reader.header.link
+                try takeUp(base, at: segment.path, &outcome)
             }
-            try check(reader, named: segment.firstLSN, continues: outcome)
+            try checkPlace(reader, named: segment.firstLSN, after: outcome.segments.last?.firstLSN)
+            try check(reader, continues: outcome)
             outcome.segments.append((segment.firstLSN, segment.path, reader.fileBytes))
             outcome.lastSegment = segment.path
             outcome.lastHeader = reader.header
@@ -77,14 +95,14 @@ public struct LogScan {
                 let step = try reader.next(expecting: outcome.lastLSN.next, link: outcome.link)
                 switch step {
                 case .record(let record):
-                    try follow(record, in: segment.path, &outcome)
+                    try follow(record, in: segment.path, base, &outcome)
                     if record.frame.durableUpTo > outcome.durableUpTo {
                         outcome.durableUpTo = record.frame.durableUpTo
                         unproven.removeAll { $0.lsn <= record.frame.durableUpTo }
                     }
                     unproven.append((record.lsn, record.offset))
                     outcome.isSealed = false
-                    try visit(record)
+                    if record.lsn > base.lsn { try visit(record) }
                 case .marker(let frame, _):
                     outcome.durableUpTo = max(outcome.durableUpTo, frame.durableUpTo)
                     unproven.removeAll { $0.lsn <= frame.durableUpTo }
@@ -99,6 +117,17 @@ public struct LogScan {
             }
         }
         outcome.unprovenOffset = unproven.first?.offset ?? outcome.endOffset
+        guard outcome.lastLSN >= base.lsn else {
+            throw .corrupt(
+                LogDamage(
+                    segment: outcome.lastSegment ?? directory + "/" + SegmentHeader.fileName(firstLSN: base.lsn.next),
+                    offset: outcome.endOffset,
+                    lsn: outcome.lastLSN.next,
+                    reason: "the log ends before the checkpoint at LSN \(base.lsn)"
+                )
+            )
+        }
+        if let first = all.first { outcome.trimmed = first.firstLSN.previous }
         return outcome
     }
 
@@ -110,12 +139,29 @@ public struct LogScan {
         }
     }
 
-    private func check(_ reader: SegmentReader, named firstLSN: LSN, continues outcome: Outcome) throws(LogError) {
+    /// By their headers alone: the segment is what its name says, and none is missing before it.
+    private func checkPlace(
+        _ reader: SegmentReader,
+        named firstLSN: LSN,
+        after previous: LSN?
+    ) throws(LogError) {
         let reason: String? =
             if reader.header.firstLSN != firstLSN {
                 "the header names LSN \(reader.header.firstLSN), the file another"
-            } else if firstLSN != outcome.lastLSN.next {
-                "a segment is missing: the one before ends with LSN \(outcome.lastLSN)"
+            } else if let previous, reader.header.previousFirstLSN != previous {
+                "the segment before it, which begins with LSN \(reader.header.previousFirstLSN), is missing"
+            } else {
+                nil
+            }
+        guard let reason else { return }
+        throw .corrupt(LogDamage(segment: reader.path, offset: 0, lsn: firstLSN, reason: reason))
+    }
+
+    /// The segment begins where the one before has ended.
+    private func check(_ reader: SegmentReader, continues outcome: Outcome) throws(LogError) {
+        let reason: String? =
+            if reader.header.firstLSN != outcome.lastLSN.next {
+                "records are missing: the segment before ends with LSN \(outcome.lastLSN)"
             } else if reader.header.link != outcome.link {
                 "the segment does not continue the one before it"
             } else {
@@ -125,26 +171,50 @@ public struct LogScan {
         throw .corrupt(LogDamage(segment: reader.path, offset: 0, lsn: outcome.lastLSN.next, reason: reason))
     }
 
+    /// The first segment that is read must reach back to the base; if it begins right behind it, the heads are the base's.
+    private func takeUp(_ base: LogBase, at path: String, _ outcome: inout Outcome) throws(LogError) {
+        guard outcome.lastLSN <= base.lsn || base.lsn == .zero else {
+            throw .corrupt(
+                LogDamage(
+                    segment: path,
+                    offset: 0,
+                    lsn: base.lsn.next,
+                    reason: "the log begins behind the checkpoint at LSN \(base.lsn)"
+                )
+            )
+        }
+        if outcome.lastLSN == base.lsn { outcome.heads = base.heads }
+    }
+
     /// Checks the record's place in its origin's history and takes it as the new end.
-    private func follow(_ record: LogRecord, in path: String, _ outcome: inout Outcome) throws(LogError) {
+    private func follow(
+        _ record: LogRecord,
+        in path: String,
+        _ base: LogBase,
+        _ outcome: inout Outcome
+    ) throws(LogError) {
         let envelope = record.envelope
         let head = outcome.heads[envelope.origin]
-        // The head of an origin whose earlier events were trimmed is not known here; its first event stands for it.
-        let isKnown = head != .start || outcome.trimmed == .zero
-        if isKnown,
-            envelope.sequence != head.sequence.next || envelope.chain != envelope.expectedChain(after: head.chain)
-        {
+        // Up to the base the checkpoint answers for the history; and the head of an origin whose earlier events were
+        // trimmed is not known, so that its first event stands for it.
+        let isKnown = record.lsn > base.lsn && (head != .start || outcome.trimmed == .zero || base.lsn > .zero)
+        let continues =
+            !isKnown
+            || envelope.sequence == head.sequence.next && envelope.chain == envelope.expectedChain(after: head.chain)
+        outcome.heads[envelope.origin] = VersionVector.Head(sequence: envelope.sequence, chain: envelope.chain)
+        let isOfBase = record.lsn != base.lsn || outcome.heads[envelope.origin] == base.heads[envelope.origin]
+        guard continues, isOfBase else {
             throw .corrupt(
                 LogDamage(
                     segment: path,
                     offset: record.offset,
                     lsn: record.lsn,
-                    reason: "event \(envelope.origin):\(envelope.sequence) does not continue its origin's history "
-                        + "(held up to \(head.sequence))"
+                    reason: "event \(envelope.origin):\(envelope.sequence) does not continue "
+                        + (isOfBase ? "its origin's history (held up to \(head.sequence))" : "the checkpoint's history")
                 )
             )
         }
-        outcome.heads[envelope.origin] = VersionVector.Head(sequence: envelope.sequence, chain: envelope.chain)
+        if record.lsn == base.lsn { outcome.heads = base.heads }
         outcome.highestHLC = max(outcome.highestHLC, envelope.version.hlc)
         outcome.lastLSN = record.lsn
         outcome.link = Frame.link(after: record.bytes)

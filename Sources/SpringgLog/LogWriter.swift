@@ -16,6 +16,7 @@ public final class LogWriter {
     private var file: any File
     private var path: String
     private var fileBytes: Int
+    private var firstLSN: LSN
     /// Offset behind the last committed record.
     private var position: Int
     /// Bytes behind `position` that a failed write may have left; they must be zeros before the next write.
@@ -47,6 +48,7 @@ public final class LogWriter {
         self.file = file
         self.path = path
         fileBytes = header.fileBytes
+        firstLSN = header.firstLSN
         position = recovered.endOffset
         spoiledEnd = recovered.endOffset
         isSealed = recovered.isSealed || recovered.lastLSN == recovered.trimmed
@@ -248,12 +250,14 @@ public final class LogWriter {
             origin: log.origin,
             firstLSN: end.lsn.next,
             fileBytes: prepared.bytes,
-            link: end.link
+            link: end.link,
+            previousFirstLSN: firstLSN
         )
         let path = log.directory + "/" + SegmentHeader.fileName(firstLSN: header.firstLSN)
         file = try LogWriter.publishSegment(prepared, header, path: path, in: log.directory, log.fileSystem)
         self.path = path
         fileBytes = header.fileBytes
+        firstLSN = header.firstLSN
         position = SegmentHeader.bytes
         spoiledEnd = position
         log.state.withLock { $0.segments.append((header.firstLSN, path)) }

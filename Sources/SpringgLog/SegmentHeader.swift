@@ -7,8 +7,7 @@
 // 32  u64  LSN of the segment's first record
 // 40  u64  size of the file in bytes, reserved before it got its name
 // 48  u32  link of the first record: the one after the previous segment's last record, 0 in the first segment
-// 52  u32  0
-// 56  u32  0
+// 52  u64  LSN of the previous segment's first record, 0 in the first segment
 // 60  u32  CRC-32C of the 60 bytes above
 
 /// The header of a segment.
@@ -21,8 +20,11 @@ package struct SegmentHeader: Equatable, Sendable {
     package var firstLSN: LSN
     package var fileBytes: Int
     package var link: UInt32
+    /// Shows that a segment is missing without reading the records of the one before.
+    package var previousFirstLSN: LSN
 
-    package init(origin: OriginID, firstLSN: LSN, fileBytes: Int, link: UInt32) {
+    package init(origin: OriginID, firstLSN: LSN, fileBytes: Int, link: UInt32, previousFirstLSN: LSN) {
+        self.previousFirstLSN = previousFirstLSN
         self.origin = origin
         self.firstLSN = firstLSN
         self.fileBytes = fileBytes
@@ -45,6 +47,7 @@ package struct SegmentHeader: Equatable, Sendable {
         guard let fileBytes = Int(exactly: bytes.integer(UInt64.self, at: 40)) else { throw .checksum }
         self.fileBytes = fileBytes
         link = bytes.integer(UInt32.self, at: 48)
+        previousFirstLSN = LSN(bytes.integer(UInt64.self, at: 52))
     }
 
     package func encode(into bytes: UnsafeMutableRawBufferPointer) {
@@ -55,6 +58,7 @@ package struct SegmentHeader: Equatable, Sendable {
         bytes.store(firstLSN.rawValue, at: 32)
         bytes.store(UInt64(fileBytes), at: 40)
         bytes.store(link, at: 48)
+        bytes.store(previousFirstLSN.rawValue, at: 52)
         bytes.store(Checksum.crc32c(UnsafeRawBufferPointer(bytes).part(0, 60)), at: 60)
     }
 

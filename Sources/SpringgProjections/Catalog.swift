@@ -14,7 +14,15 @@ struct IndexLifetime: Equatable, Sendable {
     /// `.none` when it was never deleted.
     private(set) var deletedAt = EventVersion.none
     /// All creates above `deletedAt`, in ascending order.
-    private var creations: [Creation] = []
+    private(set) var creations: [Creation] = []
+
+    init() {}
+
+    /// What a checkpoint holds.
+    init(deletedAt: EventVersion, creations: [Creation]) {
+        self.deletedAt = deletedAt
+        self.creations = creations
+    }
 
     /// The create by which the index exists; nil when it does not.
     var creation: Creation? { creations.first }
@@ -43,7 +51,10 @@ struct IndexLifetime: Equatable, Sendable {
 struct Catalog {
     private var lifetimes: [String: IndexLifetime] = [:]
 
-    subscript(name: String) -> IndexLifetime { lifetimes[name] ?? IndexLifetime() }
+    subscript(name: String) -> IndexLifetime {
+        get { lifetimes[name] ?? IndexLifetime() }
+        set { lifetimes[name] = newValue }
+    }
 
     /// Takes an event about an index; returns the lifetime before and after.
     mutating func apply(_ event: Event, _ version: EventVersion) -> (before: IndexLifetime, after: IndexLifetime) {

@@ -16,6 +16,12 @@ public struct DatabaseOptions: Sendable {
     public var maxMemoryBytes = 2048 << 20
     /// Write zeros into new segments instead of reserving extents.
     public var writeZerosAhead = false
+    /// Seconds between two checkpoints; 0 for none but the last, when the database is closed.
+    public var checkpointSeconds = 300.0
+    /// Seconds that the last checkpoint may take; 0 for none.
+    public var lastCheckpointSeconds = 1.0
+    /// Called, on a thread of its own, after each checkpoint.
+    public var checkpointed: (@Sendable (CheckpointReport) -> Void)?
     /// Called on the writer's thread when writes begin to fail; again only after one has succeeded in between.
     public var writesFail: (@Sendable (LogError) -> Void)?
     /// Called now and then while the log is replayed.
@@ -33,6 +39,14 @@ public struct ReplayProgress: Sendable {
     public let bytesTotal: UInt64
     /// Events applied.
     public let events: UInt64
+}
+
+/// The checkpoint that a database was opened from.
+public struct CheckpointRecovery: Sendable {
+    /// What it holds; zero when there was none, and the whole log was read.
+    public let lsn: LSN
+    /// Newer ones that could not be used, and why.
+    public let damaged: [String]
 }
 
 /// Whether the database takes writes.
@@ -57,10 +71,13 @@ public final class Database: Sendable {
     public let log: Log
     /// What opening found.
     public let recovery: RecoveryReport
+    /// What opening began with.
+    public let checkpoint: CheckpointRecovery
     private let directory: IndexDirectory
     private let options: DatabaseOptions
     private let pipeline: WritePipeline
     private let thread: WriterThread
+    private let checkpointer: Checkpointer
     private let lock: Mutex<(any FileLock)?>
 
     /// Opens the database on the real file system.
@@ -94,18 +111,33 @@ public final class Database: Sendable {
         logOptions.durability = options.durability
         logOptions.writeZerosAhead = options.writeZerosAhead
         var generator = SystemRandomNumberGenerator()
-        let materializer = Materializer()
-        var replay = Replay(options, fileSystem)
+        let files = CheckpointFiles(directory: options.dataPath + "/checkpoints", fileSystem: fileSystem)
+        let (materializer, base, damaged) = restoreNewest(files)
+        var replay = Replay(options, fileSystem, from: base)
         let (log, writer, report) = try Log.open(
             directory: options.dataPath + "/log",
             options: logOptions,
             fileSystem: fileSystem,
-            newOrigin: OriginID(using: &generator)
+            newOrigin: OriginID(using: &generator),
+            from: base
         ) { record throws(LogError) in
             try replay.apply(record, to: materializer)
         }
         materializer.publish()
+        guard base.lsn > .zero || report.trimmed == .zero else {
+            // Without a checkpoint the state would lack what was removed, and nobody would notice.
+            throw LogError.corrupt(
+                LogDamage(
+                    segment: log.directory + "/" + SegmentHeader.fileName(firstLSN: report.trimmed.next),
+                    offset: 0,
+                    lsn: LSN(1),
+                    reason: (["the log begins with LSN \(report.trimmed.next), and no checkpoint can be used"] + damaged)
+                        .joined(separator: "; ")
+                )
+            )
+        }
         log.markApplied(report.last)
+        log.markCheckpointed(base.lsn)
         let sequencer = Sequencer(
             origin: log.origin,
             limits: .init(vectorsPerIndex: options.maxVectorsPerIndex, memoryBytes: options.maxMemoryBytes),
@@ -113,6 +145,7 @@ public final class Database: Sendable {
         )
         let pipeline = WritePipeline()
         let directory = materializer.directory
+        let markCheckpointed = materializer.markCheckpointed
         let thread = WriterThread(name: "springg-writer") {
             pipeline.run(
                 writer,
@@ -122,20 +155,51 @@ public final class Database: Sendable {
                 writesFail: options.writesFail ?? { _ in }
             )
         }
-        return Database(log, report, directory, options, pipeline, thread, lock)
+        let checkpointer = Checkpointer(
+            files: files,
+            pipeline: pipeline,
+            log: log,
+            markCheckpointed: markCheckpointed,
+            report: options.checkpointed ?? { _ in }
+        )
+        checkpointer.start(
+            interval: options.checkpointSeconds > 0 ? UInt64(options.checkpointSeconds * 1e9) : nil
+        )
+        let checkpoint = CheckpointRecovery(lsn: base.lsn, damaged: damaged)
+        return Database(log, report, checkpoint, directory, options, pipeline, thread, checkpointer, lock)
+    }
+
+    /// The newest checkpoint that is whole, in fresh projections; without one, nothing and the beginning of the log.
+    private static func restoreNewest(
+        _ files: CheckpointFiles
+    ) -> (materializer: Materializer, base: LogBase, damaged: [String]) {
+        var damaged: [String] = []
+        for lsn in files.all() {
+            do throws(CheckpointDamage) {
+                let (materializer, base) = try Materializer.restore(lsn, from: files.directory, files.fileSystem)
+                return (materializer, base, damaged)
+            } catch {
+                damaged.append("\(error)")
+            }
+        }
+        return (Materializer(), .beginning, damaged)
     }
 
     private init(
         _ log: Log,
         _ recovery: RecoveryReport,
+        _ checkpoint: CheckpointRecovery,
         _ directory: IndexDirectory,
         _ options: DatabaseOptions,
         _ pipeline: WritePipeline,
         _ thread: WriterThread,
+        _ checkpointer: Checkpointer,
         _ lock: any FileLock
     ) {
         self.log = log
         self.recovery = recovery
+        self.checkpoint = checkpoint
+        self.checkpointer = checkpointer
         self.directory = directory
         self.options = options
         self.pipeline = pipeline
@@ -192,6 +256,7 @@ public final class Database: Sendable {
         guard let held = lock.withLock({ $0.take() }) else { return }
         // The directory is free for another process only when the log is closed.
         withExtendedLifetime(held) {
+            checkpointer.close(within: UInt64(options.lastCheckpointSeconds * 1e9))
             pipeline.close()
             thread.join()
         }
@@ -208,12 +273,13 @@ private struct Replay {
     /// Bytes between two reports: many a second at the speed of replay, without being felt.
     private static let step: UInt64 = 16 << 20
 
-    init(_ options: DatabaseOptions, _ fileSystem: any FileSystem) {
+    init(_ options: DatabaseOptions, _ fileSystem: any FileSystem, from base: LogBase) {
         report = options.progress
-        let directory = options.dataPath + "/log"
-        let names = (try? fileSystem.list(directory)) ?? []
-        total = names.filter { $0.hasSuffix(".seg") }.reduce(0) { sum, name in
-            sum + UInt64((try? fileSystem.open(directory + "/" + name, .read).size()) ?? 0)
+        let scan = LogScan(directory: options.dataPath + "/log", fileSystem: fileSystem)
+        let segments = (try? scan.segments()) ?? []
+        let first = segments.lastIndex { $0.firstLSN <= base.lsn.next } ?? 0
+        total = segments.dropFirst(first).reduce(0) { sum, segment in
+            sum + UInt64((try? fileSystem.open(segment.path, .read).size()) ?? 0)
         }
     }
 

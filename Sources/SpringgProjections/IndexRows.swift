@@ -7,11 +7,11 @@ import SpringgLog
 /// lifetime changes, rows move between the two. The writer's thread only.
 final class IndexRows {
     let name: String
-    private(set) var lifetime = IndexLifetime()
+    fileprivate(set) var lifetime = IndexLifetime()
     /// What readers hold; nil while the index does not exist.
-    private(set) var index: VectorIndex?
+    fileprivate(set) var index: VectorIndex?
 
-    private enum Hidden {
+    enum Hidden: Sendable {
         case tombstone(EventVersion)
         case row(EventVersion, vector: [UInt8], metadata: [UInt8])
 
@@ -20,13 +20,28 @@ final class IndexRows {
             case .tombstone(let version), .row(let version, _, _): version
             }
         }
+
+        /// Vector and metadata; empty for a tombstone.
+        func withBytes<R, E: Error>(
+            _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws(E) -> R
+        ) throws(E) -> R {
+            guard case .row(_, let vector, let metadata) = self else {
+                return try body(
+                    UnsafeRawBufferPointer(start: nil, count: 0),
+                    UnsafeRawBufferPointer(start: nil, count: 0)
+                )
+            }
+            return try vector.withBytes { vector throws(E) in
+                try metadata.withBytes { metadata throws(E) in try body(vector, metadata) }
+            }
+        }
     }
 
-    private var hidden: [VectorID: Hidden] = [:]
-    private var newestVersion = EventVersion.none
+    fileprivate var hidden: [VectorID: Hidden] = [:]
+    fileprivate var newestVersion = EventVersion.none
     private let epochs: ReadEpochs
     private let memory: MemoryAccount
-    private var counters = IndexCounters()
+    fileprivate var counters = IndexCounters()
 
     init(name: String, epochs: ReadEpochs, memory: MemoryAccount) {
         self.name = name
@@ -91,7 +106,7 @@ final class IndexRows {
         return version > standing ? standing : nil
     }
 
-    private func isVisible(_ version: EventVersion, vectorBytes: Int) -> Bool {
+    fileprivate func isVisible(_ version: EventVersion, vectorBytes: Int) -> Bool {
         guard let creation = lifetime.creation else { return false }
         return version > creation.version && vectorBytes == creation.dimensions * 4
     }
@@ -133,14 +148,7 @@ final class IndexRows {
         for (id, entry) in oldHidden { memory.add(-IndexRows.bytes(of: entry, id)) }
         hidden = [:]
         counters.conflicts = 0
-        index = lifetime.creation.flatMap { creation in
-            VectorIndex(
-                name: name,
-                version: creation.version,
-                store: VectorStore(dimensions: creation.dimensions, epochs: epochs, memory: memory),
-                epochs: epochs
-            )
-        }
+        index = makeIndex()
         func place(
             _ id: UnsafeRawBufferPointer,
             _ version: EventVersion,
@@ -178,8 +186,20 @@ final class IndexRows {
         }
     }
 
+    /// An empty index by the create in force, if there is one.
+    fileprivate func makeIndex() -> VectorIndex? {
+        lifetime.creation.flatMap { creation in
+            VectorIndex(
+                name: name,
+                version: creation.version,
+                store: VectorStore(dimensions: creation.dimensions, epochs: epochs, memory: memory),
+                epochs: epochs
+            )
+        }
+    }
+
     /// Sets or clears the hidden register of an id, keeping the counts.
-    private func hide(_ entry: Hidden?, _ id: VectorID) {
+    fileprivate func hide(_ entry: Hidden?, _ id: VectorID) {
         let old = hidden.updateValue(entry ?? .tombstone(.none), forKey: id)
         if entry == nil { hidden[id] = nil }
         if let old { account(old, id, -1) }
@@ -206,8 +226,68 @@ final class IndexRows {
     }
 }
 
+extension IndexRows {
+    /// Everything under the name at one moment; the rows themselves are in the index, at the moment of a pin.
+    struct Capture: Sendable {
+        var name: String
+        var lifetime: IndexLifetime
+        var newestVersion: EventVersion
+        var counters: IndexCounters
+        var hidden: [VectorID: Hidden]
+        var index: VectorIndex?
+    }
+
+    /// Costs no more than the copy of a dictionary's reference.
+    func capture() -> Capture {
+        Capture(
+            name: name,
+            lifetime: lifetime,
+            newestVersion: newestVersion,
+            counters: counters,
+            hidden: hidden,
+            index: index
+        )
+    }
+
+    /// Takes the place of a name that a checkpoint holds; `restore` brings its rows.
+    func restore(_ saved: CheckpointManifest.Name) {
+        lifetime = saved.lifetime
+        newestVersion = saved.newestVersion
+        counters = saved.counters
+        index = makeIndex()
+    }
+
+    /// All rows are back.
+    func restored() { index?.update(counters) }
+
+    /// Brings back a row or a tombstone; false when it does not fit the index.
+    func restore(_ entry: CheckpointEntry, lsn: LSN) -> Bool {
+        switch entry.kind {
+        case .visible:
+            guard isVisible(entry.version, vectorBytes: entry.vector.count), let store = index?.store else {
+                return false
+            }
+            store.put(
+                id: entry.id,
+                vector: entry.vector,
+                metadata: entry.metadata,
+                version: entry.version,
+                lsn: lsn
+            )
+        case .hidden:
+            hide(
+                .row(entry.version, vector: Array(entry.vector), metadata: Array(entry.metadata)),
+                VectorID(trusted: entry.id)
+            )
+        case .tombstone:
+            hide(.tombstone(entry.version), VectorID(trusted: entry.id))
+        }
+        return true
+    }
+}
+
 /// What is counted of an index beside its rows.
-struct IndexCounters: Sendable {
+struct IndexCounters: Sendable, Equatable {
     /// Rows that do not fit the index's dimensions: kept, invisible.
     var conflicts = 0
     /// Writes whose writer had not seen what they met.

@@ -13,6 +13,7 @@ package final class Materializer: Projection {
     let directory: IndexDirectory
     /// The last event applied, shown to readers by `publish`.
     package private(set) var appliedLSN = LSN.zero
+    private var highestHLC = HLC(0)
     /// Indexes that have rows to reclaim.
     private var touched: Set<String> = []
 
@@ -30,6 +31,7 @@ package final class Materializer: Projection {
     package func apply(_ event: Event, of envelope: Envelope, recordBytes: Int, lsn: LSN) {
         precondition(lsn > appliedLSN, "LSN \(lsn) applied after \(appliedLSN)")
         appliedLSN = lsn
+        highestHLC = max(highestHLC, envelope.version.hlc)
         let name = event.index
         let rows = rows[name] ?? makeRows(name)
         switch event {
@@ -75,6 +77,39 @@ package final class Materializer: Projection {
         rows[name] = made
         return made
     }
+
+    /// What a checkpoint at this moment has to hold.
+    ///
+    /// To be called between `publish` and the next `apply`, so that the pin's moment is the last event applied.
+    func capture(heads: VersionVector) -> CheckpointCapture {
+        let pin = epochs.pin()
+        precondition(pin.moment == appliedLSN, "a checkpoint of LSN \(appliedLSN) taken at \(pin.moment)")
+        return CheckpointCapture(
+            base: LogBase(lsn: appliedLSN, heads: heads, highestHLC: highestHLC),
+            names: rows.keys.sorted().compactMap { rows[$0]?.capture() },
+            pin: pin
+        )
+    }
+
+    /// Begins a name that a checkpoint holds; its rows are brought to what is returned.
+    func restore(_ saved: CheckpointManifest.Name) -> IndexRows {
+        let rows = rows[saved.name] ?? makeRows(saved.name)
+        catalog[saved.name] = saved.lifetime
+        rows.restore(saved)
+        directory.set(rows.index, saved.name)
+        return rows
+    }
+
+    /// The checkpoint is whole: the log goes on behind `lsn`.
+    func restored(_ base: LogBase) {
+        appliedLSN = base.lsn
+        highestHLC = base.highestHLC
+        epochs.markCheckpointed(base.lsn)
+        publish()
+    }
+
+    /// To be told, on any thread, of each complete checkpoint.
+    var markCheckpointed: @Sendable (LSN) -> Void { { [epochs] lsn in epochs.markCheckpointed(lsn) } }
 
     /// Digest of everything visible: of each living index its name, its create and its rows.
     package var digest: StateDigest { directory.digest }

@@ -20,6 +20,7 @@ final class ReadEpochs: Sendable {
 
     private let applied = Atomic<UInt64>(0)
     private let reclaimed = Atomic<UInt64>(0)
+    private let checkpointed = Atomic<UInt64>(0)
     private let announced: Announcements
 
     init() { announced = Announcements(count: ReadEpochs.places, idle: ReadEpochs.idle) }
@@ -32,8 +33,41 @@ final class ReadEpochs: Sendable {
     /// The writer only.
     func publish(_ lsn: LSN) { applied.store(lsn.rawValue, ordering: .sequentiallyConsistent) }
 
+    /// The newest LSN that a complete checkpoint holds.
+    var checkpointedLSN: LSN { LSN(checkpointed.load(ordering: .relaxed)) }
+
+    /// A checkpoint of `lsn` is complete.
+    func markCheckpointed(_ lsn: LSN) { checkpointed.store(lsn.rawValue, ordering: .relaxed) }
+
     /// Runs `body` with the moment that it may look at.
     func withSnapshot<R>(_ body: (LSN) throws -> R) rethrows -> R {
+        let (place, moment) = announce()
+        defer { announced.entry(place).pointee.store(ReadEpochs.idle, ordering: .releasing) }
+        return try body(moment)
+    }
+
+    /// Keeps the newest moment visible until the returned value is released, on whatever thread.
+    func pin() -> Pin {
+        let (place, moment) = announce()
+        return Pin(epochs: self, place: place, moment: moment)
+    }
+
+    /// A reader that may outlive the call that began it.
+    final class Pin: Sendable {
+        let moment: LSN
+        private let epochs: ReadEpochs
+        private let place: Int
+
+        fileprivate init(epochs: ReadEpochs, place: Int, moment: LSN) {
+            self.epochs = epochs
+            self.place = place
+            self.moment = moment
+        }
+
+        deinit { epochs.announced.entry(place).pointee.store(ReadEpochs.idle, ordering: .releasing) }
+    }
+
+    private func announce() -> (place: Int, moment: LSN) {
         var place = Int(truncatingIfNeeded: pthread_self() >> 12) & (ReadEpochs.places - 1)
         while true {
             let moment = applied.load(ordering: .sequentiallyConsistent)
@@ -43,10 +77,7 @@ final class ReadEpochs: Sendable {
                 desired: moment,
                 ordering: .sequentiallyConsistent
             ).exchanged {
-                if moment >= reclaimed.load(ordering: .sequentiallyConsistent) {
-                    defer { entry.pointee.store(ReadEpochs.idle, ordering: .releasing) }
-                    return try body(LSN(moment))
-                }
+                if moment >= reclaimed.load(ordering: .sequentiallyConsistent) { return (place, LSN(moment)) }
                 entry.pointee.store(ReadEpochs.idle, ordering: .releasing)
             } else {
                 place = (place + 1) & (ReadEpochs.places - 1)

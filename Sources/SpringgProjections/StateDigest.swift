@@ -5,11 +5,17 @@ import SpringgLog
 /// Members are the visible rows' (id, version) pairs, so equal digests mean equal rows: a version names one event, and
 /// an event has one value. Adding and removing cost one hash each.
 public struct StateDigest: Equatable, Hashable, Sendable, CustomStringConvertible {
-    private var low: UInt64 = 0
-    private var high: UInt64 = 0
+    private(set) var low: UInt64 = 0
+    private(set) var high: UInt64 = 0
 
     /// The digest of the empty set.
     public init() {}
+
+    /// A digest that was written down, by its printed halves.
+    init(high: UInt64, low: UInt64) {
+        self.high = high
+        self.low = low
+    }
 
     /// Takes a row in.
     mutating func insert(id: UnsafeRawBufferPointer, version: EventVersion) {

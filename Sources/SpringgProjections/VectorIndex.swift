@@ -108,9 +108,7 @@ public final class VectorIndex: Sendable {
     /// Calls `body` for each row in ascending byte order of the ids, at one moment, until it returns false.
     public func forEachRowInIDOrder(_ body: (Row) throws -> Bool) rethrows {
         try epochs.withSnapshot { moment in
-            var slots: [UInt32] = []
-            store.forEachRun(at: moment) { first, _, _, count in slots.append(contentsOf: first..<first + UInt32(count))
-            }
+            var slots = store.slots(at: moment)
             slots.sort { precedes(store.id(of: $0), store.id(of: $1)) }
             for slot in slots {
                 guard try body(row(slot)) else { return }
@@ -135,7 +133,7 @@ public final class VectorIndex: Sendable {
             vectorCount: count,
             memoryBytes: store.bytes,
             diskBytes: counters.logBytes,
-            dirty: counters.lastLSN > .zero,
+            dirty: counters.lastLSN > epochs.checkpointedLSN,
             digest: digest,
             conflicts: counters.conflicts,
             concurrentWrites: counters.concurrentWrites

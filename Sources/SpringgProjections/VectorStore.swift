@@ -124,6 +124,13 @@ final class VectorStore: @unchecked Sendable {
         }
     }
 
+    /// The slots visible at `moment`, in ascending order.
+    func slots(at moment: LSN) -> [UInt32] {
+        var slots: [UInt32] = []
+        forEachRun(at: moment) { first, _, _, count in slots.append(contentsOf: first..<first + UInt32(count)) }
+        return slots
+    }
+
     /// `died` is read before `born`: a slot that is being reused shows its reset birth once its reset death is seen.
     @inline(__always)
     private func isVisible(_ chunk: RowChunk, _ place: Int, _ moment: LSN) -> Bool {

@@ -20,6 +20,9 @@ final class WritePipeline: @unchecked Sendable {
     private let doorbell = Doorbell()
     private var queue: [Submission] = []
     private var isClosing = false
+    private var hasEnded = false
+    /// Who waits for the state of the moment between two batches.
+    private var captureRequests: [(CheckpointCapture?) -> Void] = []
     /// The writer sleeps until so many submissions are there; nil while it is at work.
     private var wakesAt: Int?
 
@@ -32,6 +35,44 @@ final class WritePipeline: @unchecked Sendable {
         }
         if wake { doorbell.ring() }
         if !accepted { completion(commands.map { _ in .failure(.shuttingDown) }) }
+    }
+
+    /// The state as of the newest batch, for a checkpoint; nil when the log has failed or the writer has ended.
+    ///
+    /// Blocking.
+    func capture() -> CheckpointCapture? {
+        let answer = Answer()
+        let isAsked = doorbell.withLock {
+            if hasEnded { return false }
+            captureRequests.append { answer.give($0) }
+            return true
+        }
+        guard isAsked else { return nil }
+        doorbell.ring()
+        return answer.wait()
+    }
+
+    /// One value that one thread waits for and another gives.
+    private final class Answer: @unchecked Sendable {
+        // Why @unchecked: the fields are only touched while `doorbell` is locked.
+        private let doorbell = Doorbell()
+        private var value: CheckpointCapture?
+        private var isGiven = false
+
+        func give(_ value: CheckpointCapture?) {
+            doorbell.withLock {
+                self.value = value
+                isGiven = true
+            }
+            doorbell.ring()
+        }
+
+        func wait() -> CheckpointCapture? {
+            doorbell.withLock {
+                while !isGiven { doorbell.wait(nanoseconds: nil) }
+                return value
+            }
+        }
     }
 
     /// Takes no more commands; the thread ends once it has answered those it has.
@@ -69,8 +110,32 @@ final class WritePipeline: @unchecked Sendable {
                 writer.prepareAhead()
             }
             syncDue = syncIfDue(writer, syncDue)
+            answerCaptures(writer, materializer)
         }
+        let unanswered = doorbell.withLock {
+            hasEnded = true
+            return takeCaptureRequests()
+        }
+        for request in unanswered { request(nil) }
         writer.close()
+    }
+
+    /// Between two batches, and with everything synced: a checkpoint must never be ahead of the log.
+    private func answerCaptures(_ writer: LogWriter, _ materializer: Materializer) {
+        let requests = doorbell.withLock { takeCaptureRequests() }
+        guard !requests.isEmpty else { return }
+        var capture: CheckpointCapture?
+        if (try? writer.sync()) != nil, writer.log.failure == nil {
+            capture = materializer.capture(heads: writer.log.versionVector)
+        }
+        for request in requests { request(capture) }
+    }
+
+    /// With the doorbell locked.
+    private func takeCaptureRequests() -> [(CheckpointCapture?) -> Void] {
+        var taken: [(CheckpointCapture?) -> Void] = []
+        swap(&taken, &captureRequests)
+        return taken
     }
 
     /// Keeps the promise of durability `interval`, whether writes pause or not; returns when the next sync is due.
@@ -90,7 +155,7 @@ final class WritePipeline: @unchecked Sendable {
     private func take(before deadline: UInt64?, _ window: GatherWindow) -> [Submission]? {
         doorbell.withLock {
             let wanted = queue.count + window.lastBatch
-            if queue.isEmpty {
+            if queue.isEmpty, captureRequests.isEmpty {
                 let now = monotonicNanoseconds()
                 sleep(until: 1, nanoseconds: deadline.map { $0 > now ? $0 - now : 0 })
             }

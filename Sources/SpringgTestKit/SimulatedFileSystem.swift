@@ -67,6 +67,9 @@ public final class SimulatedFileSystem: FileSystem {
         state.withLock { $0.faults[$0.calls + n] = fault }
     }
 
+    /// True once a `.stop` has been met.
+    public var isStopped: Bool { state.withLock { $0.isStopped } }
+
     /// Bounds the sum of the files' sizes; nil lifts the bound.
     public func setCapacity(_ bytes: Int?) { state.withLock { $0.capacity = bytes } }
 

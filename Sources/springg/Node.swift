@@ -61,6 +61,16 @@ struct Node {
     private static func open(_ settings: Configuration, logger: Logger) throws -> Database {
         let reporter = ReplayReporter(logger: logger)
         var options = databaseOptions(settings, progress: reporter.report)
+        options.checkpointed = { report in
+            let metadata: Logger.Metadata = [
+                "lsn": "\(report.lsn)", "seconds": "\((report.seconds * 1000).rounded() / 1000)",
+            ]
+            if let failure = report.failure {
+                logger.warning("No checkpoint was written: \(failure)", metadata: metadata)
+            } else {
+                logger.info("Checkpoint written", metadata: metadata)
+            }
+        }
         options.writesFail = { error in logger.error("Writes fail: \(error)") }
         let database: Database
         do {
@@ -68,6 +78,9 @@ struct Node {
             database = try Database.open(options)
         } catch {
             throw CommandFailure("\(error)")
+        }
+        for damage in database.checkpoint.damaged {
+            logger.warning("A checkpoint cannot be used, an older one or the log was read instead: \(damage)")
         }
         let recovery = database.recovery
         if let torn = recovery.torn {
@@ -83,6 +96,7 @@ struct Node {
             metadata: [
                 "data_path": "\(options.dataPath)",
                 "origin": "\(database.origin)",
+                "checkpoint_lsn": "\(database.checkpoint.lsn)",
                 "events": "\(recovery.records)",
                 "indexes": "\(database.indexes().count)",
                 "vectors": "\(database.vectorCount)",
@@ -104,6 +118,7 @@ struct Node {
         options.maxVectorsPerIndex = settings[Keys.maxVectorsPerIndex]
         options.maxMemoryBytes = settings[Keys.maxMemoryMB] << 20
         options.writeZerosAhead = settings[Keys.logWriteZerosAhead]
+        options.checkpointSeconds = settings[Keys.persistenceInterval].seconds
         options.progress = progress
         return options
     }

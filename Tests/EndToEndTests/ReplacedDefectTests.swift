@@ -94,7 +94,7 @@ extension EndToEnd {
             }
             try api.stop()
             let payload = 4000 * (256 * 4 + 7)
-            let occupied = Files.treeSize(api.node.dataPath).occupied
+            let occupied = Files.treeSize(api.node.dataPath + "/log").occupied
             print("disk use: \(occupied) bytes for a payload of \(payload)")
             // A record's frame, and what is preallocated of the last segments, are all that may come on top.
             #expect(occupied < payload * 5 / 4 + 3 << 20)

@@ -1,0 +1,52 @@
+import SpringgLog
+
+/// The names of checkpoint files, and which of them belong to a checkpoint that exists.
+struct CheckpointFiles {
+    static let unfinished = ".tmp"
+    private static let manifestSuffix = ".manifest"
+
+    static func manifest(_ lsn: LSN) -> String { digits(lsn) + manifestSuffix }
+
+    static func indexFile(_ lsn: LSN, _ number: Int) -> String {
+        let text = String(number)
+        return digits(lsn) + "-" + String(repeating: "0", count: max(0, 6 - text.utf8.count)) + text + ".index"
+    }
+
+    private static func digits(_ lsn: LSN) -> String {
+        let text = String(lsn.rawValue)
+        return String(repeating: "0", count: 20 - text.utf8.count) + text
+    }
+
+    let directory: String
+    let fileSystem: any FileSystem
+
+    /// The checkpoints that have a manifest, newest first.
+    ///
+    /// None when there is no directory.
+    func all() -> [LSN] {
+        let names = (try? fileSystem.list(directory)) ?? []
+        return names.compactMap { name in
+            guard name.hasSuffix(CheckpointFiles.manifestSuffix),
+                name.utf8.count == 20 + CheckpointFiles.manifestSuffix.utf8.count
+            else { return nil }
+            return UInt64(name.prefix(20)).map { LSN($0) }
+        }.sorted(by: >)
+    }
+
+    /// Removes every file that belongs to none of the checkpoints in `kept`: older ones, and what an interrupted one left.
+    ///
+    /// A manifest goes before its rows, so that no manifest ever names a file that is gone.
+    func removeAll(except kept: [LSN]) throws(FileSystemError) {
+        let prefixes = Set(kept.map(CheckpointFiles.digits))
+        let names = try fileSystem.list(directory)
+        let old = names.filter { !prefixes.contains(String($0.prefix(20))) || $0.hasSuffix(CheckpointFiles.unfinished) }
+        guard !old.isEmpty else { return }
+        for name in old where name.hasSuffix(CheckpointFiles.manifestSuffix) {
+            try fileSystem.remove(directory + "/" + name)
+        }
+        try fileSystem.syncDirectory(directory)
+        for name in old where !name.hasSuffix(CheckpointFiles.manifestSuffix) {
+            try fileSystem.remove(directory + "/" + name)
+        }
+    }
+}
