@@ -100,7 +100,11 @@ private struct BlockWriter {
     /// A block is written once it has so many bytes.
     private static let blockBytes = 1 << 20
 
+    /// So many bytes are handed to the disk at once: a sync of the log may have to wait for them.
+    private static let unsyncedBytesMax = 8 << 20
+
     private let file: any File
+    private var unsyncedBytes = 0
     private var offset = IndexFileHeader.bytes
     private var block: [UInt8] = []
     private var entries = 0
@@ -127,7 +131,12 @@ private struct BlockWriter {
         }
         try block.withBytes { bytes throws(FileSystemError) in try file.write(bytes, at: offset) }
         offset += block.count
+        unsyncedBytes += block.count
         block.removeSubrange(8...)
+        if unsyncedBytes >= BlockWriter.unsyncedBytesMax {
+            try file.sync()
+            unsyncedBytes = 0
+        }
     }
 
     /// Writes the last block, the end and the header; durable on return.
