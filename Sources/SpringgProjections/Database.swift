@@ -174,7 +174,13 @@ public final class Database: Sendable {
         _ files: CheckpointFiles
     ) -> (materializer: Materializer, base: LogBase, damaged: [String]) {
         var damaged: [String] = []
-        for lsn in files.all() {
+        var checkpoints: [LSN] = []
+        do throws(FileSystemError) {
+            checkpoints = try files.all()
+        } catch {
+            damaged.append("\(error)")
+        }
+        for lsn in checkpoints {
             do throws(CheckpointDamage) {
                 let (materializer, base) = try Materializer.restore(lsn, from: files.directory, files.fileSystem)
                 return (materializer, base, damaged)

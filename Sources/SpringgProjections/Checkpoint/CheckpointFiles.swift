@@ -1,3 +1,4 @@
+import Glibc
 import SpringgLog
 
 /// The names of checkpoint files, and which of them belong to a checkpoint that exists.
@@ -23,8 +24,13 @@ struct CheckpointFiles {
     /// The checkpoints that have a manifest, newest first.
     ///
     /// None when there is no directory.
-    func all() -> [LSN] {
-        let names = (try? fileSystem.list(directory)) ?? []
+    func all() throws(FileSystemError) -> [LSN] {
+        let names: [String]
+        do throws(FileSystemError) {
+            names = try fileSystem.list(directory)
+        } catch  where error.code == ENOENT {
+            return []
+        }
         return names.compactMap { name in
             guard name.hasSuffix(CheckpointFiles.manifestSuffix),
                 name.utf8.count == 20 + CheckpointFiles.manifestSuffix.utf8.count

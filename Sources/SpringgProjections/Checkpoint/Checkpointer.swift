@@ -94,7 +94,7 @@ final class Checkpointer: @unchecked Sendable {
             if try writer.write(capture) {
                 markCheckpointed(lsn)
                 log.markCheckpointed(lsn)
-                try files.removeAll(except: Array(files.all().prefix(Checkpointer.kept)))
+                try files.removeAll(except: Array(try files.all().prefix(Checkpointer.kept)))
             } else {
                 failure = "there was no time for it before the end"
             }
