@@ -11,7 +11,7 @@ struct Bench: ParsableCommand {
         commandName: "bench",
         abstract: "Measure Springg beside the machine's own limits.",
         discussion: """
-            Sections: machine, adds, search, json, http, replay. All of them take about two minutes on two cores. Run it \
+            Sections: machine, adds, search, graph, json, http, replay. All of them take about two minutes on two cores. Run it \
             on a machine that does nothing else, or read the figures per processor time first.
 
             Examples:
@@ -33,6 +33,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Where to put the data: its disk is the one measured. Default: beside the program.")
     var directory: String?
 
+    @Option(help: "Directory of the real embeddings, laid out as Fixtures, which is the default.")
+    var embeddings: String?
+
     @Option(help: "Seed of the random vectors.")
     var seed: UInt64 = 1
 
@@ -40,7 +43,7 @@ struct Bench: ParsableCommand {
     var json = false
 
     enum Section: String, CaseIterable, ExpressibleByArgument {
-        case machine, adds, search, json, http, replay
+        case machine, adds, search, graph, json, http, replay
     }
 
     func run() throws {
@@ -48,7 +51,8 @@ struct Bench: ParsableCommand {
             vectors: vectors,
             connections: connections.split(separator: ",").compactMap { Int($0) },
             directory: try directory ?? Self.programDirectory(),
-            seed: seed
+            seed: seed,
+            embeddings: embeddings ?? "Fixtures"
         )
         var report = Report()
         for section in section.isEmpty ? Section.allCases : section {
@@ -58,6 +62,7 @@ struct Bench: ParsableCommand {
                 case .machine: try MachineSection.measure(settings)
                 case .adds: try AddsSection.measure(settings)
                 case .search: try SearchSection.measure(settings)
+                case .graph: try GraphSection.measure(settings)
                 case .json: JSONSection.measure(settings)
                 case .http: try HTTPSection.measure(settings)
                 case .replay: try ReplaySection.measure(settings)
@@ -84,6 +89,7 @@ struct Settings {
     let connections: [Int]
     let directory: String
     let seed: UInt64
+    let embeddings: String
 
     /// Dimensions of the vectors in all sections.
     static let dimensions = 1024

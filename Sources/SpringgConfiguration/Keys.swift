@@ -81,6 +81,12 @@ public enum Keys {
 
     /// Vectors that one index may hold.
     public static let maxVectorsPerIndex = limit("max_vectors_per_index", 100_000, "Vectors that one index may hold.")
+    /// Vectors of an index that may wait to be linked into its graph.
+    public static let maxUnindexedRows = limit(
+        "max_unindexed_rows",
+        50_000,
+        "Vectors of one index that may wait to be linked into its graph; beyond it writes are slowed, never refused."
+    )
     /// Memory that the data may take.
     public static let maxMemoryMB = limit("max_memory_mb", 2048, "Memory that all data may take, in MiB.")
     /// Bulk requests that may run at once.
@@ -200,7 +206,8 @@ public enum Keys {
     /// All of them, in the order of the reference.
     public static let all: [any AnyConfigurationKey] = [
         port, bindAddress, jwtSecret, requireJWT, dataPath, dimensions, durability, durabilityInterval, logSegmentMB,
-        logWriteZerosAhead, persistenceInterval, maxVectorsPerIndex, maxMemoryMB, maxConcurrentBulkRequests,
+        logWriteZerosAhead, persistenceInterval, maxVectorsPerIndex, maxUnindexedRows, maxMemoryMB,
+        maxConcurrentBulkRequests,
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, logLevel, logFormat, s3Bucket,
         s3Region, s3SyncInterval, clusterEnabled, clusterBindPort,

@@ -3,7 +3,7 @@ public import SpringgLog
 /// What a client wants; the sequencer decides what becomes of it.
 public enum Command: Sendable {
     /// Make an index.
-    case createIndex(name: IndexName, dimensions: Int)
+    case createIndex(name: IndexName, dimensions: Int, options: IndexOptions = IndexOptions())
     /// Remove an index with all its rows.
     case deleteIndex(name: IndexName)
     /// Write a row; with `mustExist` only over an existing one.
@@ -80,6 +80,8 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
     case dimensionMismatch(expected: Int, got: Int)
     /// An index cannot have that many dimensions.
     case invalidDimensions(Int)
+    /// An index cannot have these options; the text says which and why.
+    case invalidOptions(String)
     /// `max_vectors_per_index` is reached.
     case indexFull(IndexName, limit: Int)
     /// `max_memory_mb` would be exceeded.
@@ -109,7 +111,7 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
             "index \(name) is full: max_vectors_per_index is \(limit). Delete vectors or raise the limit."
         case .memoryLimitExceeded(let used, let new, let limit):
             "memory limit exceeded: \(used) MB used + \(new) MB new = \(used + new) MB total (limit: \(limit) MB)"
-        case .diskFull(let text), .readOnly(let text), .writeFailed(let text): text
+        case .invalidOptions(let text), .diskFull(let text), .readOnly(let text), .writeFailed(let text): text
         case .shuttingDown: "the node is shutting down"
         }
     }

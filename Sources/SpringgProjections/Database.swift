@@ -14,6 +14,11 @@ public struct DatabaseOptions: Sendable {
     public var maxVectorsPerIndex = 100_000
     /// Bytes that the projections may hold; 0 for no limit.
     public var maxMemoryBytes = 2048 << 20
+    /// Rows of an index that may wait to be linked into its graph; 0 for no limit.
+    ///
+    /// Beyond it writers are slowed to the pace of linking, and never refused. So many rows of 1,024 dimensions are
+    /// compared in about 15 ms.
+    public var maxUnindexedRows = 50_000
     /// Write zeros into new segments instead of reserving extents.
     public var writeZerosAhead = false
     /// Seconds between two checkpoints; 0 for none but the last, when the database is closed.
@@ -77,6 +82,8 @@ public final class Database: Sendable {
     private let options: DatabaseOptions
     private let pipeline: WritePipeline
     private let thread: WriterThread
+    private let indexer: Indexer
+    private let indexerThread: WriterThread
     private let checkpointer: Checkpointer
     private let lock: Mutex<(any FileLock)?>
 
@@ -113,6 +120,11 @@ public final class Database: Sendable {
         var generator = SystemRandomNumberGenerator()
         let files = CheckpointFiles(directory: options.dataPath + "/checkpoints", fileSystem: fileSystem)
         let (materializer, base, damaged) = restoreNewest(files)
+        let indexer = Indexer(
+            limits: .init(unindexedRows: options.maxUnindexedRows, memoryBytes: options.maxMemoryBytes),
+            resources: materializer.resources
+        )
+        materializer.onBacklog = indexer.request
         var replay = Replay(options, fileSystem, from: base)
         let (log, writer, report) = try Log.open(
             directory: options.dataPath + "/log",
@@ -146,15 +158,19 @@ public final class Database: Sendable {
         let pipeline = WritePipeline()
         let directory = materializer.directory
         let markCheckpointed = materializer.markCheckpointed
+        // Also those that a checkpoint brought back and no event has touched since.
+        for index in materializer.indexes where index.backlog > 0 { indexer.request(index) }
         let thread = WriterThread(name: "springg-writer") {
             pipeline.run(
                 writer,
                 sequencer,
                 materializer,
+                pace: { Database.keepPace(with: indexer, materializer) },
                 wallClock: wallClock,
                 writesFail: options.writesFail ?? { _ in }
             )
         }
+        let indexerThread = WriterThread(name: "springg-indexer") { indexer.run() }
         let checkpointer = Checkpointer(
             files: files,
             pipeline: pipeline,
@@ -166,7 +182,19 @@ public final class Database: Sendable {
             interval: options.checkpointSeconds > 0 ? UInt64(options.checkpointSeconds * 1e9) : nil
         )
         let checkpoint = CheckpointRecovery(lsn: base.lsn, damaged: damaged)
-        return Database(log, report, checkpoint, directory, options, pipeline, thread, checkpointer, lock)
+        return Database(
+            log,
+            report,
+            checkpoint,
+            directory,
+            options,
+            pipeline,
+            thread,
+            indexer,
+            indexerThread,
+            checkpointer,
+            lock
+        )
     }
 
     /// The newest checkpoint that is whole, in fresh projections; without one, nothing and the beginning of the log.
@@ -199,6 +227,8 @@ public final class Database: Sendable {
         _ options: DatabaseOptions,
         _ pipeline: WritePipeline,
         _ thread: WriterThread,
+        _ indexer: Indexer,
+        _ indexerThread: WriterThread,
         _ checkpointer: Checkpointer,
         _ lock: any FileLock
     ) {
@@ -210,6 +240,8 @@ public final class Database: Sendable {
         self.options = options
         self.pipeline = pipeline
         self.thread = thread
+        self.indexer = indexer
+        self.indexerThread = indexerThread
         self.lock = Mutex(lock)
     }
 
@@ -262,9 +294,36 @@ public final class Database: Sendable {
         guard let held = lock.withLock({ $0.take() }) else { return }
         // The directory is free for another process only when the log is closed.
         withExtendedLifetime(held) {
+            // The indexer first: the writer waits for it at times.
+            indexer.stop()
             checkpointer.close(within: UInt64(options.lastCheckpointSeconds * 1e9))
             pipeline.close()
             thread.join()
+            indexerThread.join()
+        }
+    }
+
+    /// Makes the writer wait while an index that it has just written to is too far ahead of its graph.
+    private static func keepPace(with indexer: Indexer, _ materializer: Materializer) {
+        guard let index = materializer.mostBehind else { return }
+        var backlog = Int.max
+        // As long as the indexer gets on; should it not, writes are worth more than its graph.
+        while indexer.isTooFarBehind(index), index.backlog < backlog {
+            backlog = index.backlog
+            _ = indexer.wait(stepsMax: paceStepsMax) { !indexer.isTooFarBehind(index) }
+        }
+    }
+
+    /// So many steps of the indexer are time enough for it to get on by a row: about a second.
+    private static let paceStepsMax = 500
+
+    /// Waits until every graph holds what was written before; false when the database is closed meanwhile.
+    ///
+    /// Blocking.
+    @discardableResult
+    public func waitUntilIndexed() -> Bool {
+        directory.all.allSatisfy { index in
+            indexer.wait(stepsMax: .max) { !index.isBeingIndexed.load(ordering: .acquiring) }
         }
     }
 }

@@ -9,40 +9,74 @@ enum ExactSearch {
         var slot: UInt32
     }
 
-    /// The `k` best rows visible at `moment`, best first; ties by id, ascending.
+    /// The `k` best rows visible at `moment` that satisfy the predicate, best first; ties by id, ascending.
     ///
     /// - Complexity: one pass over the rows' memory, and a heap operation for each row that is among the best so far.
     static func nearest(
         _ query: UnsafeBufferPointer<Float>,
         k: Int,
         in store: VectorStore,
-        at moment: LSN
+        at moment: LSN,
+        accepting predicate: ((UInt32) -> Bool)? = nil
     ) -> [Candidate] {
-        let layout = store.layout
         guard k > 0 else { return [] }
-        return withUnsafeTemporaryAllocation(of: Float.self, capacity: layout.stride + layout.capacity) { scratch in
+        return withScorer(query, store) { scorer in
+            var best = BoundedHeap(capacity: k)
+            store.forEachRun(at: moment) { slot, rows, scales, count in
+                scorer.offer(slot, rows, scales, count, to: &best, accepting: predicate)
+            }
+            return best.sorted(in: store)
+        }
+    }
+
+    /// Calls `body` with what scores rows against the query.
+    static func withScorer<R>(
+        _ query: UnsafeBufferPointer<Float>,
+        _ store: VectorStore,
+        _ body: (Scorer) throws -> R
+    ) rethrows -> R {
+        let layout = store.layout
+        return try withUnsafeTemporaryAllocation(of: Float.self, capacity: layout.stride + layout.capacity) { scratch in
             // The padding of the rows is zero, and so is the query's: whole strides are compared.
             let unit = UnsafeMutableBufferPointer(rebasing: scratch[..<layout.stride])
             unit.update(repeating: 0)
             Distance.normalise(query, into: UnsafeMutableBufferPointer(rebasing: unit[..<layout.dimensions]))
             let dots = UnsafeMutableBufferPointer(rebasing: scratch[layout.stride...])
-            var best = BoundedHeap(capacity: k)
-            store.forEachRun(at: moment) { firstSlot, rows, scales, count in
-                springg_dot_rows(unit.baseAddress, rows, layout.stride, layout.stride, count, dots.baseAddress)
-                for row in 0..<count {
-                    var score = dots[row] * scales[row]
-                    if !score.isFinite {
-                        score = Distance.extremeSimilarity(
-                            UnsafeBufferPointer(rebasing: UnsafeBufferPointer(unit)[..<layout.dimensions]),
-                            rows + row * layout.stride
-                        )
-                    }
-                    score = min(max(score, -1), 1)
-                    if score < best.threshold { continue }
-                    best.offer(Candidate(score: score, slot: firstSlot + UInt32(row)), in: store)
+            return try body(Scorer(store: store, unit: UnsafeBufferPointer(unit), dots: dots))
+        }
+    }
+
+    /// A query of length 1, padded with zeros, and room for the products with a chunk's rows.
+    struct Scorer {
+        let store: VectorStore
+        let unit: UnsafeBufferPointer<Float>
+        fileprivate let dots: UnsafeMutableBufferPointer<Float>
+
+        /// Offers the rows of a run of slots.
+        func offer(
+            _ firstSlot: UInt32,
+            _ rows: UnsafePointer<Float>,
+            _ scales: UnsafePointer<Float>,
+            _ count: Int,
+            to best: inout BoundedHeap,
+            accepting predicate: ((UInt32) -> Bool)? = nil
+        ) {
+            let layout = store.layout
+            springg_dot_rows(unit.baseAddress, rows, layout.stride, layout.stride, count, dots.baseAddress)
+            for row in 0..<count {
+                var score = dots[row] * scales[row]
+                if !score.isFinite {
+                    score = Distance.extremeSimilarity(
+                        UnsafeBufferPointer(rebasing: unit[..<layout.dimensions]),
+                        rows + row * layout.stride
+                    )
                 }
+                score = min(max(score, -1), 1)
+                if score < best.threshold { continue }
+                let slot = firstSlot + UInt32(row)
+                if let predicate, !predicate(slot) { continue }
+                best.offer(Candidate(score: score, slot: slot), in: store)
             }
-            return best.sorted(in: store)
         }
     }
 }
@@ -58,6 +92,9 @@ struct BoundedHeap {
         self.capacity = capacity
         items.reserveCapacity(min(capacity, 1024))
     }
+
+    /// How many there are.
+    var count: Int { items.count }
 
     mutating func offer(_ candidate: ExactSearch.Candidate, in store: VectorStore) {
         if items.count < capacity {

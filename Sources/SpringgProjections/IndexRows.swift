@@ -39,14 +39,13 @@ final class IndexRows {
 
     fileprivate var hidden: [VectorID: Hidden] = [:]
     fileprivate var newestVersion = EventVersion.none
-    private let epochs: ReadEpochs
-    private let memory: MemoryAccount
+    private let resources: ProjectionResources
+    private var memory: MemoryAccount { resources.memory }
     fileprivate var counters = IndexCounters()
 
-    init(name: String, epochs: ReadEpochs, memory: MemoryAccount) {
+    init(name: String, resources: ProjectionResources) {
         self.name = name
-        self.epochs = epochs
-        self.memory = memory
+        self.resources = resources
         memory.add(IndexRows.bytesPerName)
     }
 
@@ -192,8 +191,9 @@ final class IndexRows {
             VectorIndex(
                 name: name,
                 version: creation.version,
-                store: VectorStore(dimensions: creation.dimensions, epochs: epochs, memory: memory),
-                epochs: epochs
+                store: VectorStore(dimensions: creation.dimensions, epochs: resources.epochs, memory: memory),
+                options: IndexOptions(json: creation.options),
+                resources: resources
             )
         }
     }

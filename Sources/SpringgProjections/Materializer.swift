@@ -7,17 +7,22 @@ import Synchronization
 package final class Materializer: Projection {
     private var catalog = Catalog()
     private var rows: [String: IndexRows] = [:]
-    private let epochs = ReadEpochs()
-    private let memory = MemoryAccount()
+    let resources = ProjectionResources()
     /// Shared with readers.
     let directory: IndexDirectory
     /// The last event applied, shown to readers by `publish`.
     package private(set) var appliedLSN = LSN.zero
     private var highestHLC = HLC(0)
-    /// Indexes that have rows to reclaim.
+    /// Indexes whose rows the batch in hand changes.
     private var touched: Set<String> = []
+    /// Indexes with rows that a reader may see, or a graph holds, and that go later.
+    private var reclaiming: Set<String> = []
+    /// Told of each index whose graph has fallen behind; nil when nobody keeps the graphs.
+    var onBacklog: ((VectorIndex) -> Void)?
+    /// Of the indexes that the last batch changed, the one whose graph has most to do.
+    private(set) var mostBehind: VectorIndex?
 
-    package init() { directory = IndexDirectory(memory: memory) }
+    package init() { directory = IndexDirectory(memory: resources.memory) }
 
     /// The rows under a name, for the sequencer's checks.
     func rows(_ name: String) -> IndexRows? { rows[name] }
@@ -67,13 +72,37 @@ package final class Materializer: Projection {
 
     /// Shows readers everything applied, and takes back the memory of rows that nobody can see any more.
     package func publish() {
-        epochs.publish(appliedLSN)
-        for name in touched { rows[name]?.index?.store.reclaim() }
+        resources.epochs.publish(appliedLSN)
+        reclaiming.formUnion(touched)
+        reclaim()
+        mostBehind = nil
+        var most = 0
+        for name in touched {
+            guard let index = rows[name]?.index, index.backlog > 0 else { continue }
+            onBacklog?(index)
+            if index.backlog > most { (mostBehind, most) = (index, index.backlog) }
+        }
         touched.removeAll(keepingCapacity: true)
     }
 
+    /// Takes back the memory of rows that nobody can see any more, and no graph holds.
+    package func reclaim() {
+        for name in reclaiming {
+            guard let store = rows[name]?.index?.store else {
+                reclaiming.remove(name)
+                continue
+            }
+            store.reclaim()
+            if !store.hasRowsToReclaim {
+                reclaiming.remove(name)
+            } else if let index = rows[name]?.index, index.backlog > 0 {
+                onBacklog?(index)
+            }
+        }
+    }
+
     private func makeRows(_ name: String) -> IndexRows {
-        let made = IndexRows(name: name, epochs: epochs, memory: memory)
+        let made = IndexRows(name: name, resources: resources)
         rows[name] = made
         return made
     }
@@ -82,7 +111,7 @@ package final class Materializer: Projection {
     ///
     /// To be called between `publish` and the next `apply`, so that the pin's moment is the last event applied.
     func capture(heads: VersionVector) -> CheckpointCapture {
-        let pin = epochs.pin()
+        let pin = resources.epochs.pin()
         precondition(pin.moment == appliedLSN, "a checkpoint of LSN \(appliedLSN) taken at \(pin.moment)")
         return CheckpointCapture(
             base: LogBase(lsn: appliedLSN, heads: heads, highestHLC: highestHLC),
@@ -104,12 +133,14 @@ package final class Materializer: Projection {
     func restored(_ base: LogBase) {
         appliedLSN = base.lsn
         highestHLC = base.highestHLC
-        epochs.markCheckpointed(base.lsn)
+        resources.epochs.markCheckpointed(base.lsn)
         publish()
     }
 
     /// To be told, on any thread, of each complete checkpoint.
-    var markCheckpointed: @Sendable (LSN) -> Void { { [epochs] lsn in epochs.markCheckpointed(lsn) } }
+    var markCheckpointed: @Sendable (LSN) -> Void {
+        { [epochs = resources.epochs] lsn in epochs.markCheckpointed(lsn) }
+    }
 
     /// Digest of everything visible: of each living index its name, its create and its rows.
     package var digest: StateDigest { directory.digest }
@@ -118,5 +149,5 @@ package final class Materializer: Projection {
     package var indexes: [VectorIndex] { directory.all }
 
     /// Bytes that the projections hold.
-    package var memoryBytes: Int { memory.total }
+    package var memoryBytes: Int { resources.memory.total }
 }

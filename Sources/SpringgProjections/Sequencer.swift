@@ -67,20 +67,19 @@ struct Sequencer {
         wall: UInt64
     ) -> Result<Admission, CommandError> {
         switch command {
-        case .createIndex(let name, let dimensions):
+        case .createIndex(let name, let dimensions, let options):
             guard (1...PreparedVector.dimensionsMax).contains(dimensions) else {
                 return .failure(.invalidDimensions(dimensions))
             }
+            if let refusal = options.refusal { return .failure(.invalidOptions(refusal)) }
             let index = pending(name, state)
             guard index.dimensions == nil else { return .failure(.indexExists(name)) }
             if let refusal = reserve(IndexRows.bytesPerName + IDTable.bytesAtFirst, state) { return .failure(refusal) }
             let version = tick(wall)
             indexes[name] = PendingIndex(dimensions: dimensions, newest: version, hidesStore: index.hidesStore)
-            let event = EncodedEvent.indexCreated(
-                name: name.description,
-                dimensions: dimensions,
-                options: UnsafeRawBufferPointer(start: nil, count: 0)
-            )
+            let event = options.json.withUnsafeBytes {
+                EncodedEvent.indexCreated(name: name.description, dimensions: dimensions, options: $0)
+            }
             return .success(Admission(event: event, version: version, seen: index.newest))
 
         case .deleteIndex(let name):

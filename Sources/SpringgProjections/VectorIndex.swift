@@ -41,6 +41,19 @@ public struct IndexStats: Sendable {
     public let conflicts: Int
     /// Writes whose writer had not seen what they replaced or lost to.
     public let concurrentWrites: Int
+    /// Rows that the graph holds.
+    public let indexed: Int
+    /// Rows that a search compares one by one beside the graph.
+    public let unindexed: Int
+}
+
+/// What the indexes of one database share.
+struct ProjectionResources: Sendable {
+    let epochs = ReadEpochs()
+    /// Walks through graphs in progress; see `HNSWGraph.walks`.
+    let walks = ReadEpochs()
+    let scratch = ScratchPool()
+    let memory = MemoryAccount()
 }
 
 /// A handle on one living index.
@@ -52,15 +65,31 @@ public final class VectorIndex: Sendable {
     let store: VectorStore
     /// The create by which it exists.
     let version: EventVersion
-    private let epochs: ReadEpochs
+    let graph: HNSWGraph
+    /// Whether the indexer has been told of this index, and is not done with it.
+    let isBeingIndexed = Atomic<Bool>(false)
+    private let resources: ProjectionResources
+    private var epochs: ReadEpochs { resources.epochs }
     private let counters = Mutex(IndexCounters())
 
-    init?(name: String, version: EventVersion, store: VectorStore, epochs: ReadEpochs) {
+    init?(
+        name: String,
+        version: EventVersion,
+        store: VectorStore,
+        options: IndexOptions,
+        resources: ProjectionResources
+    ) {
         guard let name = IndexName(name) else { return nil }
         self.name = name
         self.version = version
         self.store = store
-        self.epochs = epochs
+        self.resources = resources
+        graph = HNSWGraph(
+            parameters: HNSWParameters(options),
+            store: store,
+            walks: resources.walks,
+            memory: resources.memory
+        )
     }
 
     func update(_ new: IndexCounters) { counters.withLock { $0 = new } }
@@ -86,21 +115,102 @@ public final class VectorIndex: Sendable {
     ///
     /// One consistent moment.
     ///
-    /// Similarity is the cosine: with a vector of zeros it is 0. `query` must have `dimensions` finite components.
-    /// - Complexity: reads `searchCostBytes`.
+    /// Similarity is the cosine: with a vector of zeros it is 0. `query` must have `dimensions` finite components. Rows
+    /// are found through the graph where that is cheaper than comparing all of them; then `ef` says how many candidates
+    /// are kept on the way (nil: as the index was made), and the answer is what they are rather than what could be. Their
+    /// scores are exact, there are `k` of them whenever there are so many rows, and rows that the graph does not hold yet
+    /// are compared one by one.
     public func withHits<R>(
         query: UnsafeBufferPointer<Float>,
         k: Int,
+        ef: Int? = nil,
         _ body: (UnsafeBufferPointer<SearchHit>) throws -> R
+    ) rethrows -> R {
+        try withPlannedHits(query: query, k: k, ef: ef) { hits, _ in try body(hits) }
+    }
+
+    /// The same, and how it was done.
+    public func withPlannedHits<R>(
+        query: UnsafeBufferPointer<Float>,
+        k: Int,
+        ef: Int? = nil,
+        _ body: (UnsafeBufferPointer<SearchHit>, SearchPlan) throws -> R
+    ) rethrows -> R {
+        try withHits(query: query, k: k, ef: ef, method: nil, body)
+    }
+
+    /// The same by one method, or by the cheaper one (nil), among the slots that satisfy a predicate.
+    package func withHits<R>(
+        query: UnsafeBufferPointer<Float>,
+        k: Int,
+        ef: Int?,
+        method: SearchPlan.Method?,
+        accepting predicate: ((UInt32) -> Bool)? = nil,
+        _ body: (UnsafeBufferPointer<SearchHit>, SearchPlan) throws -> R
     ) rethrows -> R {
         precondition(query.count == dimensions, "query of \(query.count) components in \(dimensions) dimensions")
         return try epochs.withSnapshot { moment in
-            let hits = ExactSearch.nearest(query, k: k, in: store, at: moment).map { found in
+            var plan = SearchPlan()
+            let hits = nearest(query, k, ef, method, moment, &plan, predicate).map { found in
                 SearchHit(score: found.score, id: store.id(of: found.slot), metadata: store.metadata(of: found.slot))
             }
-            return try hits.withUnsafeBufferPointer(body)
+            return try hits.withUnsafeBufferPointer { try body($0, plan) }
         }
     }
+
+    private func nearest(
+        _ query: UnsafeBufferPointer<Float>,
+        _ k: Int,
+        _ ef: Int?,
+        _ method: SearchPlan.Method?,
+        _ moment: LSN,
+        _ plan: inout SearchPlan,
+        _ predicate: ((UInt32) -> Bool)?
+    ) -> [ExactSearch.Candidate] {
+        let ef = max(1, ef ?? graph.parameters.ef)
+        let walks = method.map { $0 == .hnsw } ?? GraphSearch.pays(k: k, ef: ef, rowsLinked: graph.count)
+        if walks, k > 0 {
+            let found = resources.walks.withSnapshot { _ in
+                resources.scratch.with { scratch in
+                    GraphSearch.nearest(
+                        query,
+                        k: k,
+                        ef: ef,
+                        in: graph,
+                        at: moment,
+                        scratch,
+                        plan: &plan,
+                        accepting: predicate
+                    )
+                }
+            }
+            if let found { return found }
+            plan.fellBack = plan.method == .hnsw
+            plan.method = .exact
+        }
+        let rows = store.count
+        plan.exactComparisons += rows
+        return ExactSearch.nearest(query, k: k, in: store, at: moment, accepting: predicate)
+    }
+
+    /// Brings the graph up to the store, on this thread.
+    ///
+    /// For those who keep projections without a database's threads.
+    package func indexNow() {
+        Linker(graph: graph, memoryLimit: 0, scratch: WalkScratch()).finish()
+    }
+
+    /// What is wrong with the graph, while nothing changes it.
+    package var graphViolations: [String] { graph.violations() }
+
+    /// Rows that wait to be linked or taken out.
+    var backlog: Int {
+        guard Linker.hasWork(graph) else { return 0 }
+        return store.ledger.count(.queued) + store.ledger.count(.dead)
+    }
+
+    /// Whether rows that nobody sees wait to be taken out of the graph.
+    var hasDead: Bool { store.ledger.count(.dead) > 0 }
 
     /// Bytes that a search reads.
     public var searchCostBytes: Int { store.count * store.layout.rowBytes }
@@ -131,12 +241,14 @@ public final class VectorIndex: Sendable {
             name: name,
             dimensions: dimensions,
             vectorCount: count,
-            memoryBytes: store.bytes,
+            memoryBytes: store.bytes + graph.bytes,
             diskBytes: counters.logBytes,
             dirty: counters.lastLSN > epochs.checkpointedLSN,
             digest: digest,
             conflicts: counters.conflicts,
-            concurrentWrites: counters.concurrentWrites
+            concurrentWrites: counters.concurrentWrites,
+            indexed: graph.count,
+            unindexed: store.ledger.count(.unlinked)
         )
     }
 }

@@ -27,12 +27,17 @@ final class VectorStore: @unchecked Sendable {
 
     let shared = Mutex(Shared())
 
+    /// How the slots stand with the graph.
+    let ledger = LinkLedger()
+
     // The writer's own.
     private var chunkCount = 0
     private var directoryCapacity = 16
     private var retiredDirectories: [UnsafeMutablePointer<RowChunk>] = []
     private var freeSlots: [UInt32] = []
     private var endedSlots: [(slot: UInt32, died: LSN)] = []
+    /// Slots that nobody sees and the graph has not let go of.
+    private var slotsInGraph = 0
     /// Bytes of ids and metadata, with what the allocator adds to each.
     private var textBytes = 0
 
@@ -53,6 +58,9 @@ final class VectorStore: @unchecked Sendable {
     }
 
     // MARK: - Reading, from any thread
+
+    /// Slots that have ever been used.
+    var slotsUsed: Int { slotCount.load(ordering: .acquiring) }
 
     /// Rows that are visible now.
     var count: Int { shared.withLock { $0.table.count } }
@@ -96,6 +104,12 @@ final class VectorStore: @unchecked Sendable {
         )
     }
 
+    /// 1 / length of the vector; see `Distance.scale`.
+    @inline(__always)
+    func scale(of slot: UInt32) -> UnsafePointer<Float> {
+        UnsafePointer(chunk(Int(slot) >> layout.shift).scales + (Int(slot) & layout.mask))
+    }
+
     func version(of slot: UInt32) -> EventVersion {
         chunk(Int(slot) >> layout.shift).details[Int(slot) & layout.mask].version
     }
@@ -122,6 +136,49 @@ final class VectorStore: @unchecked Sendable {
             }
             first += layout.capacity
         }
+    }
+
+    /// Calls `body` for each run of neighbouring slots that are visible at `moment` and not in the graph.
+    ///
+    /// - Returns: How many rows that were. A row that is being linked meanwhile is among them, or in the graph, or both.
+    func forEachUnlinkedRun(
+        at moment: LSN,
+        _ body: (UInt32, UnsafePointer<Float>, UnsafePointer<Float>, Int) -> Void
+    ) -> Int {
+        guard ledger.count(.unlinked) > 0 else { return 0 }
+        var rows = 0
+        for word in 0..<ledger.words {
+            var bits = ledger.word(.unlinked, word)
+            while bits != 0 {
+                let first = word * 64 + bits.trailingZeroBitCount
+                let chunk = chunk(first >> layout.shift)
+                let start = first & layout.mask
+                let run = min((~(bits >> UInt64(first & 63))).trailingZeroBitCount, layout.capacity - start)
+                // A shift by 64, when the run ends the word, leaves nothing.
+                bits &= ~0 << UInt64(first & 63 + run)
+                var place = start
+                while place < start + run {
+                    while place < start + run, !isVisible(chunk, place, moment) { place += 1 }
+                    let begin = place
+                    while place < start + run, isVisible(chunk, place, moment) { place += 1 }
+                    guard place > begin else { continue }
+                    rows += place - begin
+                    body(
+                        UInt32(first + begin - start),
+                        chunk.rows + begin * layout.stride,
+                        chunk.scales + begin,
+                        place - begin
+                    )
+                }
+            }
+        }
+        return rows
+    }
+
+    /// Whether a row is seen at `moment`.
+    @inline(__always)
+    func isVisible(_ slot: UInt32, at moment: LSN) -> Bool {
+        isVisible(chunk(Int(slot) >> layout.shift), Int(slot) & layout.mask, moment)
     }
 
     /// The slots visible at `moment`, in ascending order.
@@ -160,7 +217,10 @@ final class VectorStore: @unchecked Sendable {
         let row = chunk.rows + place * layout.stride
         UnsafeMutableRawPointer(row).copyMemory(from: vector.baseAddress.unsafelyUnwrapped, byteCount: vector.count)
         for index in layout.dimensions..<layout.stride { row[index] = 0 }
-        chunk.scales[place] = Distance.scale(UnsafeBufferPointer(start: row, count: layout.dimensions))
+        let scale = Distance.scale(UnsafeBufferPointer(start: row, count: layout.dimensions))
+        chunk.scales[place] = scale
+        ledger.insert(.unlinked, slot)
+        if VectorStore.hasDirection(scale) { ledger.insert(.queued, slot) }
 
         let text = VectorStore.allocateText(id, metadata)
         countText(text.bytes)
@@ -199,8 +259,20 @@ final class VectorStore: @unchecked Sendable {
         }
     }
 
-    /// Takes back the slots that no reader can see any more.
+    /// Whether rows have ended that are not reclaimed yet.
+    var hasRowsToReclaim: Bool { !endedSlots.isEmpty || slotsInGraph > 0 }
+
+    /// Whether a row's direction can be told, which is what the graph is made of.
+    private static func hasDirection(_ scale: Float) -> Bool { scale > 0 }
+
+    /// Takes back the slots that no reader can see any more, once the graph has let go of them too.
     func reclaim() {
+        ledger.forEach(.released) { slot in
+            ledger.remove(.released, slot)
+            slotsInGraph -= 1
+            freeSlot(slot)
+            return true
+        }
         guard !endedSlots.isEmpty else { return }
         let horizon = epochs.reclaimable()
         var kept = 0
@@ -210,18 +282,29 @@ final class VectorStore: @unchecked Sendable {
                 kept += 1
                 continue
             }
-            let chunk = chunk(Int(ended.slot) >> layout.shift)
-            let place = Int(ended.slot) & layout.mask
-            let details = chunk.details[place]
-            free(details.text)
-            countText(-VectorStore.textBytes(Int(details.idBytes) + Int(details.metadataBytes)))
-            chunk.details[place] = RowChunk.Details()
-            // Birth before death: see `isVisible`.
-            chunk.lifespans[place].born.store(.max, ordering: .releasing)
-            chunk.lifespans[place].died.store(.max, ordering: .releasing)
-            freeSlots.append(ended.slot)
+            let isLinkable = VectorStore.hasDirection(scale(of: ended.slot).pointee)
+            if isLinkable, !ledger.remove(.queued, ended.slot) {
+                slotsInGraph += 1
+                ledger.insert(.dead, ended.slot)
+            } else {
+                ledger.remove(.unlinked, ended.slot)
+                freeSlot(ended.slot)
+            }
         }
         endedSlots.removeSubrange(kept...)
+    }
+
+    private func freeSlot(_ slot: UInt32) {
+        let chunk = chunk(Int(slot) >> layout.shift)
+        let place = Int(slot) & layout.mask
+        let details = chunk.details[place]
+        free(details.text)
+        countText(-VectorStore.textBytes(Int(details.idBytes) + Int(details.metadataBytes)))
+        chunk.details[place] = RowChunk.Details()
+        // Birth before death: see `isVisible`.
+        chunk.lifespans[place].born.store(.max, ordering: .releasing)
+        chunk.lifespans[place].died.store(.max, ordering: .releasing)
+        freeSlots.append(slot)
     }
 
     private func end(_ slot: UInt32, _ lsn: LSN) {
@@ -235,6 +318,8 @@ final class VectorStore: @unchecked Sendable {
         let slot = slotCount.load(ordering: .relaxed)
         precondition(slot < Int(UInt32.max), "an index holds at most \(UInt32.max) rows")
         if slot >> layout.shift == chunkCount { addChunk() }
+        let ledgerBytes = ledger.reserve(UInt32(slot))
+        if ledgerBytes > 0 { count(ledgerBytes) }
         slotCount.store(slot + 1, ordering: .releasing)
         return UInt32(slot)
     }

@@ -82,10 +82,13 @@ final class WritePipeline: @unchecked Sendable {
     }
 
     /// The writer's thread.
+    ///
+    /// `pace` is called after each batch and may make the writer wait for those who follow it.
     func run(
         _ writer: LogWriter,
         _ sequencer: Sequencer,
         _ materializer: Materializer,
+        pace: () -> Void,
         wallClock: () -> UInt64,
         writesFail: @escaping @Sendable (LogError) -> Void
     ) {
@@ -101,6 +104,8 @@ final class WritePipeline: @unchecked Sendable {
         while let submissions = take(before: syncDue, window) {
             if !submissions.isEmpty {
                 let wall = wallClock()
+                // What readers and graphs have let go of since the last batch makes room for this one.
+                materializer.reclaim()
                 for submission in submissions {
                     batch.add(submission.commands, submission.completion, wall: wall)
                 }
@@ -108,6 +113,7 @@ final class WritePipeline: @unchecked Sendable {
                 batch.flush()
                 window.committed(submissions.count, nanoseconds: monotonicNanoseconds() - begun)
                 writer.prepareAhead()
+                pace()
             }
             syncDue = syncIfDue(writer, syncDue)
             answerCaptures(writer, materializer)

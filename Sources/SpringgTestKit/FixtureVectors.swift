@@ -18,15 +18,8 @@ public struct FixtureVectors: Sendable {
 
     /// Reads the files in a directory.
     public init(directory: String) throws {
-        rows = try Self.rows(of: directory + "/base.f16", columns: Self.dimensions, bytesEach: 2) {
-            Self.float(half: UInt16(truncatingIfNeeded: $0))
-        }
-        queries = try Self.rows(of: directory + "/queries.f32", columns: Self.dimensions, bytesEach: 4) {
-            Float(bitPattern: $0)
-        }
-        groundTruth = try Self.rows(of: directory + "/groundtruth.i32", columns: Self.neighbours, bytesEach: 4) {
-            Int($0)
-        }
+        (rows, queries) = try Self.numbers(directory: directory)
+        groundTruth = try Self.neighbours(directory: directory, queries: queries.count)
         ids = String(decoding: try Files.read(directory + "/texts.tsv"), as: UTF8.self).split(separator: "\n").map {
             String($0.prefix { $0 != "\t" })
         }
@@ -35,6 +28,24 @@ public struct FixtureVectors: Sendable {
                 "\(directory): \(rows.count) rows, \(ids.count) ids, \(queries.count) queries, \(groundTruth.count) answers"
             )
         }
+    }
+
+    /// The rows and the queries alone, of a directory that may lack the texts.
+    public static func numbers(directory: String) throws -> (rows: [[Float]], queries: [[Float]]) {
+        let rows = try Self.rows(of: directory + "/base.f16", columns: Self.dimensions, bytesEach: 2) {
+            Self.float(half: UInt16(truncatingIfNeeded: $0))
+        }
+        let queries = try Self.rows(of: directory + "/queries.f32", columns: Self.dimensions, bytesEach: 4) {
+            Float(bitPattern: $0)
+        }
+        return (rows, queries)
+    }
+
+    /// For each of so many queries the numbers of the ten nearest rows, nearest first, of a file that may list more.
+    public static func neighbours(directory: String, queries: Int) throws -> [[Int]] {
+        let path = directory + "/groundtruth.i32"
+        let columns = try Files.read(path).count / 4 / max(queries, 1)
+        return try Self.rows(of: path, columns: columns, bytesEach: 4) { Int($0) }.map { Array($0.prefix(neighbours)) }
     }
 
     /// Reads a file of little-endian words, row after row, no header.

@@ -30,6 +30,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.logWriteZerosAhead) var logWriteZerosAhead: String?
     @Option(Keys.persistenceInterval) var persistenceInterval: String?
     @Option(Keys.maxVectorsPerIndex) var maxVectorsPerIndex: String?
+    @Option(Keys.maxUnindexedRows) var maxUnindexedRows: String?
     @Option(Keys.maxMemoryMB) var maxMemoryMB: String?
     @Option(Keys.maxConcurrentBulkRequests) var maxConcurrentBulkRequests: String?
     @Option(Keys.bulkCPUThresholdPercent) var bulkCPUThresholdPercent: String?

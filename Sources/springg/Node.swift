@@ -116,6 +116,7 @@ struct Node {
             isInterval ? .interval(milliseconds: settings[Keys.durabilityInterval].milliseconds) : .fsync
         options.segmentBytes = settings[Keys.logSegmentMB] << 20
         options.maxVectorsPerIndex = settings[Keys.maxVectorsPerIndex]
+        options.maxUnindexedRows = settings[Keys.maxUnindexedRows]
         options.maxMemoryBytes = settings[Keys.maxMemoryMB] << 20
         options.writeZerosAhead = settings[Keys.logWriteZerosAhead]
         options.checkpointSeconds = settings[Keys.persistenceInterval].seconds

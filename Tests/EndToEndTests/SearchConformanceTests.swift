@@ -114,7 +114,8 @@ extension EndToEnd {
             }
         }
 
-        /// 5,000 real embeddings, 100 queries that are none of them: exactly the true ten of each.
+        /// 5,000 real embeddings, 100 queries that are none of them: the true ten of each while every row is compared, and
+        /// nearly all of them through the graph.
         @Test func theTrueNeighboursOfRealEmbeddingsAreFound() throws {
             let fixture = try FixtureVectors(directory: RepositoryFiles.root + "/Fixtures")
             let api = try API(["bulk-cpu-threshold-percent": "0"])
@@ -127,13 +128,63 @@ extension EndToEnd {
                 #expect(try api.post("/api/indexes/words/vectors/bulk", body).data()["success"]?.int == part.count)
             }
             for (query, truth) in zip(fixture.queries, fixture.groundTruth) {
-                let results = try #require(try api.search("words", query, k: truth.count).data().array)
-                let scores = results.compactMap { $0["score"]?.double }
-                #expect(Set(results.compactMap { $0["id"]?.string }) == Set(truth.map { fixture.ids[$0] }))
+                // So many candidates are no cheaper than all rows.
+                let (ids, scores, method) = try Self.explained(api, query, ef: 2000)
+                #expect(method == "exact")
+                #expect(Set(ids) == Set(truth.map { fixture.ids[$0] }))
                 #expect(scores == scores.sorted(by: >))
                 let nearest = Self.cosine(query, fixture.rows[truth[0]])
                 #expect(abs(try #require(scores.first) - nearest) < 2e-6)
             }
+            while try api.get("/api/indexes/words/stats").data()["unindexed"]?.int != 0 {}
+            #expect(try api.get("/api/indexes/words/stats").data()["indexed"]?.int == fixture.rows.count)
+            var found = 0
+            for (query, truth) in zip(fixture.queries, fixture.groundTruth) {
+                let (ids, scores, method) = try Self.explained(api, query, ef: nil)
+                #expect(method == "hnsw")
+                #expect(ids.count == truth.count)
+                #expect(scores == scores.sorted(by: >))
+                found += Set(ids).intersection(truth.map { fixture.ids[$0] }).count
+            }
+            #expect(found >= 980)
+        }
+
+        private static func explained(
+            _ api: API,
+            _ query: [Float],
+            ef: Int?
+        ) throws -> (ids: [String], scores: [Double], method: String?) {
+            let effort = ef.map { #","ef":\#($0)"# } ?? ""
+            let body = #"{"vector":\#(JSONValue.array(of: query))\#(effort),"explain":true}"#
+            let answer = try api.post("/api/indexes/words/search", body)
+            #expect(answer.status == 200)
+            let results = try #require(try answer.data().array)
+            return (
+                results.compactMap { $0["id"]?.string }, results.compactMap { $0["score"]?.double },
+                try answer.json()["explain"]?["method"]?.string
+            )
+        }
+
+        /// What a graph cannot be, and a search cannot ask for.
+        @Test func optionsOfTheGraphHaveBounds() throws {
+            let api = try API()
+            for (member, text) in [
+                (#""m":3"#, "m must be between 4 and 64, got 3"), (#""M":65"#, "m must be between 4 and 64, got 65"),
+                (#""ef_construction":9"#, "ef_construction must be between 10 and 2000, got 9"),
+                (#""ef":2001"#, "ef must be between 10 and 2000, got 2001"),
+            ] {
+                let refused = try api.post("/api/indexes/a", #"{"dimensions":2,\#(member)}"#)
+                #expect(refused.status == 400)
+                #expect(try refused.json()["error"]?.string == text)
+            }
+            let made = try api.post("/api/indexes/a", #"{"dimensions":2,"M":8,"ef_construction":100,"ef":40}"#)
+            #expect(made.status == 200)
+            try api.add("a", "v", [1, 0])
+            for (member, status) in [(#""ef":9"#, 400), (#""ef":2001"#, 400), (#""ef":10"#, 200), (#""ef":null"#, 200)]
+            {
+                #expect(try api.post("/api/indexes/a/search", #"{"vector":[1,0],\#(member)}"#).status == status)
+            }
+            #expect(try api.post("/api/indexes/a/search", #"{"vector":[1,0],"explain":1}"#).status == 400)
         }
 
         private static func cosine(_ left: [Float], _ right: [Float]) -> Double {

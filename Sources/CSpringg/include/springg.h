@@ -37,6 +37,23 @@ void springg_dot_rows_portable(
 /// float kernels overflow. A cold path.
 double springg_dot_double(const float *a, const float *b, size_t count);
 
+/// Dot products of `query` with `count` rows (at least 1) of signed 8-bit codes, each -127 … 127, into `out`. `bytes` is a
+/// multiple of 64; no alignment needed. The rows are asked for ahead of their use.
+void springg_dots_s8(const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out);
+void springg_dots_s8_portable(
+    const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out);
+/// The AVX2 kernel where there is one, also on a processor that has a better one: for tests.
+void springg_dots_s8_avx2(const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out);
+
+/// Asks for the cache line at `address`, which need not be readable.
+static inline void springg_prefetch(const void *address) { __builtin_prefetch(address); }
+
+/// Lets every other thread go before the calling one: only its own nice value is raised, to `nice`.
+void springg_lower_priority(int nice);
+
+/// Waits for a `sem_t`, at most so long by the clock that is never set; returns whether it came.
+bool springg_semaphore_wait(void *semaphore, uint64_t nanoseconds);
+
 /// Names the calling thread for the tools that show threads; at most 15 bytes are kept.
 void springg_name_thread(const char *name);
 

@@ -36,7 +36,7 @@ struct RequestError: Error, Sendable {
         switch error {
         case .indexNotFound, .vectorNotFound: status = .notFound
         case .indexExists: status = .conflict
-        case .dimensionMismatch, .invalidDimensions, .indexFull: status = .badRequest
+        case .dimensionMismatch, .invalidDimensions, .invalidOptions, .indexFull: status = .badRequest
         case .memoryLimitExceeded, .writeFailed: status = .internalServerError
         case .diskFull: status = .insufficientStorage
         case .readOnly, .shuttingDown: status = .serviceUnavailable

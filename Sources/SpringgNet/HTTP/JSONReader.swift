@@ -78,6 +78,12 @@ struct JSONReader {
         return Int(value)
     }
 
+    mutating func bool() throws(JSONError) -> Bool {
+        var value = false
+        try Self.check(springg_json_bool(&self.state, &value))
+        return value
+    }
+
     mutating func double() throws(JSONError) -> Double {
         var value = 0.0
         try Self.check(springg_json_double(&self.state, &value))

@@ -203,26 +203,39 @@ func decodeBody<Value: ~Copyable>(
 }
 
 /// The body of `POST /api/indexes/{name}`.
-func decodeDimensions(_ bytes: UnsafeRawBufferPointer) throws(RequestError) -> Int {
-    let dimensions = try decodeBody(bytes) { reader throws(JSONError) in
-        var dimensions = 0
+struct CreateRequest {
+    var dimensions = 0
+    var options = IndexOptions()
+
+    init(_ bytes: UnsafeRawBufferPointer) throws(RequestError) {
+        self = try decodeBody(bytes) { reader throws(JSONError) in try CreateRequest(&reader) }
+        guard self.dimensions > 0 else {
+            throw .badRequest("Dimensions must be positive")
+        }
+        guard self.dimensions <= PreparedVector.dimensionsMax else {
+            throw .badRequest("Dimensions must be at most \(PreparedVector.dimensionsMax)")
+        }
+        if let refusal = self.options.refusal {
+            throw .badRequest(refusal)
+        }
+    }
+
+    private init(_ reader: inout JSONReader) throws(JSONError) {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("dimensions") {
-                dimensions = try reader.takeNull() ? 0 : reader.integer()
+                self.dimensions = try reader.takeNull() ? 0 : reader.integer()
+            } else if key.isNamed("m") {
+                self.options.m = try reader.takeNull() ? nil : reader.integer()
+            } else if key.isNamed("ef_construction") {
+                self.options.efConstruction = try reader.takeNull() ? nil : reader.integer()
+            } else if key.isNamed("ef") {
+                self.options.ef = try reader.takeNull() ? nil : reader.integer()
             } else {
                 try reader.skip()
             }
         }
-        return dimensions
     }
-    guard dimensions > 0 else {
-        throw .badRequest("Dimensions must be positive")
-    }
-    guard dimensions <= PreparedVector.dimensionsMax else {
-        throw .badRequest("Dimensions must be at most \(PreparedVector.dimensionsMax)")
-    }
-    return dimensions
 }
 
 /// The body of `POST …/search`; the query's numbers lie in the scratch.
@@ -232,6 +245,10 @@ struct SearchRequest {
 
     var query = VectorFields()
     var k = 0
+    /// Candidates that a walk through the graph keeps; nil: as the index was made.
+    var ef: Int?
+    /// Whether the answer says how it was found.
+    var explains = false
     var boost: RecencyBoost?
 
     init(_ bytes: UnsafeRawBufferPointer, scratch: DecodeScratch) throws(RequestError) {
@@ -244,6 +261,9 @@ struct SearchRequest {
         guard self.k <= searchResultsMax else {
             throw .badRequest("k must be at most \(searchResultsMax)")
         }
+        if let refusal = IndexOptions(ef: self.ef).refusal {
+            throw .badRequest(refusal)
+        }
     }
 
     private init(_ reader: inout JSONReader, scratch: DecodeScratch) throws(JSONError) {
@@ -253,6 +273,10 @@ struct SearchRequest {
                 try self.query.readVector(&reader, scratch)
             } else if key.isNamed("k") {
                 self.k = try reader.takeNull() ? 0 : reader.integer()
+            } else if key.isNamed("ef") {
+                self.ef = try reader.takeNull() ? nil : reader.integer()
+            } else if key.isNamed("explain") {
+                self.explains = try reader.takeNull() ? false : reader.bool()
             } else if key.isNamed("recency_boost") {
                 self.boost = try reader.takeNull() ? nil : RecencyBoost(&reader)
             } else {

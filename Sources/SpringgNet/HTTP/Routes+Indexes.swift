@@ -38,10 +38,10 @@ extension Worker {
 
     func createIndex(_ target: Target, _ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let name = try self.indexName(target)
-        let dimensions = try body.withBytes { bytes throws(RequestError) in try decodeDimensions(bytes) }
+        let request = try body.withBytes { bytes throws(RequestError) in try CreateRequest(bytes) }
         self.submit(
-            [.createIndex(name: name, dimensions: dimensions)],
-            as: .createIndex(name, dimensions: dimensions),
+            [.createIndex(name: name, dimensions: request.dimensions, options: request.options)],
+            as: .createIndex(name, dimensions: request.dimensions),
             ticket
         )
         return nil
@@ -79,6 +79,10 @@ extension Worker {
             body.integer(stats.conflicts)
             body.raw(#","concurrent_writes":"#)
             body.integer(stats.concurrentWrites)
+            body.raw(#","indexed":"#)
+            body.integer(stats.indexed)
+            body.raw(#","unindexed":"#)
+            body.integer(stats.unindexed)
             body.raw("}")
         }
     }

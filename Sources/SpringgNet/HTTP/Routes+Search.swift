@@ -21,7 +21,7 @@ extension Worker {
             )
         }
         let query = try request.query.vector(self.scratch)
-        let search = Search(k: request.k, boost: request.boost)
+        let search = Search(k: request.k, ef: request.ef, explains: request.explains, boost: request.boost)
         if index.searchCostBytes <= Self.inlineSearchBytesMax {
             return try search.run(index, query)
         }
@@ -36,23 +36,47 @@ extension Worker {
 /// A search that has passed all checks; runs on any thread.
 struct Search: Sendable {
     let k: Int
+    let ef: Int?
+    let explains: Bool
     let boost: RecencyBoost?
 
     func run(_ index: VectorIndex, _ query: UnsafeBufferPointer<Float>) throws(RequestError) -> Answer {
         let fetch = self.boost == nil ? self.k : RecencyBoost.fetchCount(k: self.k)
-        let answer: Answer? = index.withHits(query: query, k: fetch) { hits in
+        let answer: Answer? = index.withPlannedHits(query: query, k: fetch, ef: self.ef) { hits, plan in
             var body = ResponseWriter(capacity: 64 + min(hits.count, self.k) * 192)
             body.raw(#"{"status":"success","data":["#)
             let isWhole =
                 self.boost.map { self.write(self.rank(hits, $0), of: hits, to: &body) }
                 ?? self.write(hits, to: &body)
-            body.raw("]}\n")
+            body.raw("]")
+            if self.explains {
+                self.write(plan, to: &body)
+            }
+            body.raw("}\n")
             return isWhole ? Answer(.ok, contentType: .json, body: body) : nil
         }
         guard let answer else {
             throw .badRequest("the results are larger than \(responseBytesMax) bytes; ask for a smaller k")
         }
         return answer
+    }
+
+    private func write(_ plan: SearchPlan, to body: inout ResponseWriter) {
+        body.raw(#","explain":{"method":"#)
+        body.string(plan.method.rawValue)
+        body.raw(#","ef":"#)
+        body.integer(plan.ef)
+        body.raw(#","distances":"#)
+        body.integer(plan.distances)
+        body.raw(#","nodes_visited":"#)
+        body.integer(plan.nodesVisited)
+        body.raw(#","unindexed_scanned":"#)
+        body.integer(plan.unindexedScanned)
+        body.raw(#","exact_comparisons":"#)
+        body.integer(plan.exactComparisons)
+        body.raw(#","fell_back":"#)
+        body.bool(plan.fellBack)
+        body.raw("}")
     }
 
     /// Scores after boosting, best first, cut to `k`; equal ones stay in the order of the search.

@@ -1,0 +1,56 @@
+/// What has to hold of a graph, for the indexer and for tests.
+///
+/// The indexer only.
+extension HNSWGraph {
+    /// Nodes that no path of links on the lowest level leads to from the entry point.
+    func unreachable() -> [UInt32] {
+        guard let (start, _) = entryPoint() else {
+            var all: [UInt32] = []
+            linked.forEach { all.append($0) }
+            return all
+        }
+        var seen = BitSet()
+        seen.insert(Int(start))
+        var frontier = [start]
+        while let slot = frontier.popLast() {
+            forEachLink(slot, 0) { link in
+                guard !seen.contains(Int(link)) else { return }
+                seen.insert(Int(link))
+                frontier.append(link)
+            }
+        }
+        var lost: [UInt32] = []
+        linked.forEach { if !seen.contains(Int($0)) { lost.append($0) } }
+        return lost
+    }
+
+    /// What is wrong with the graph, a sentence each; empty when nothing is.
+    func violations() -> [String] {
+        var found: [String] = []
+        var nodes = 0
+        linked.forEach { slot in
+            nodes += 1
+            for level in 0...level(slot) {
+                var seen = Set<UInt32>()
+                forEachLink(slot, level) { link in
+                    if link == slot { found.append("slot \(slot) is its own neighbour on level \(level)") }
+                    if !seen.insert(link).inserted { found.append("slot \(slot) has \(link) twice on level \(level)") }
+                    if !linked.contains(Int(link)) {
+                        found.append("slot \(slot) leads to \(link) on level \(level), which is not in the graph")
+                    } else if self.level(link) < level {
+                        found.append("slot \(slot) leads to \(link) on level \(level), which that does not have")
+                    }
+                }
+            }
+        }
+        if nodes != count { found.append("\(count) nodes are counted, and \(nodes) are there") }
+        if let (slot, level) = entryPoint() {
+            if !linked.contains(Int(slot)) { found.append("the entry point \(slot) is not in the graph") }
+            if self.level(slot) != level { found.append("the entry point \(slot) is said to be on level \(level)") }
+        } else if nodes > 0 {
+            found.append("\(nodes) nodes and no entry point")
+        }
+        for slot in unreachable() { found.append("slot \(slot) cannot be reached") }
+        return found
+    }
+}

@@ -1,0 +1,143 @@
+import CSpringg
+import Synchronization
+
+/// Algorithms 2 and 5 of the paper, on codes.
+extension HNSWGraph {
+    /// The vector that a walk looks for.
+    struct Query {
+        let code: UnsafePointer<Int8>
+        let factor: Float
+    }
+
+    func query(of slot: UInt32) -> Query { Query(code: code(slot), factor: factor(slot).pointee) }
+
+    @inline(__always)
+    func similarity(_ query: Query, _ slot: UInt32, _ scratch: WalkScratch) -> Float {
+        scratch.rows[0] = UnsafePointer(code(slot))
+        springg_dots_s8(query.code, scratch.rows, codeBytes, 1, scratch.dots)
+        scratch.distances &+= 1
+        return Float(scratch.dots[0]) * query.factor * factor(slot).pointee
+    }
+
+    /// Similarities of the batch's first `count` slots, which `use` gets one by one.
+    @inline(__always)
+    func compareBatch(
+        _ query: Query,
+        _ count: Int,
+        _ scratch: WalkScratch,
+        _ use: (UInt32, Float) -> Void
+    ) {
+        guard count > 0 else { return }
+        springg_dots_s8(query.code, scratch.rows, codeBytes, count, scratch.dots)
+        scratch.distances &+= count
+        for place in 0..<count {
+            let slot = scratch.batch[place]
+            use(slot, Float(scratch.dots[place]) * query.factor * factor(slot).pointee)
+        }
+    }
+
+    /// The entry point and its level; nil while the graph is empty.
+    func entryPoint() -> (slot: UInt32, level: Int)? {
+        let word = entry.load(ordering: .acquiring)
+        return word == .max ? nil : (UInt32(truncatingIfNeeded: word), Int(word >> 32))
+    }
+
+    /// The nearest node that greedy steps reach on the levels from `top` down to above `bottom`.
+    func descend(
+        _ query: Query,
+        from start: UInt32,
+        top: Int,
+        bottom: Int,
+        _ scratch: WalkScratch
+    ) -> (slot: UInt32, similarity: Float) {
+        var best = (slot: start, similarity: similarity(query, start, scratch))
+        var level = top
+        while level > bottom {
+            scratch.nodesVisited &+= 1
+            let links = links(best.slot, level)
+            var count = 0
+            for place in 0..<parameters.M {
+                let link = links[place].load(ordering: .acquiring)
+                if link == HNSWGraph.none { break }
+                scratch.batch[count] = link
+                scratch.rows[count] = UnsafePointer(code(link))
+                count &+= 1
+            }
+            let before = best.slot
+            compareBatch(query, count, scratch) { slot, similarity in
+                if similarity > best.similarity { best = (slot, similarity) }
+            }
+            if best.slot == before { level -= 1 }
+        }
+        return best
+    }
+
+    /// The `ef` nearest nodes that a walk on one level finds from `start`, in the scratch's pool.
+    ///
+    /// `scratch.visited` must be cleared; nodes marked there are passed over. With a predicate the walk goes the same
+    /// way, and the nearest `ef` of all nodes seen on it that satisfy it are gathered beside the pool.
+    func walk(
+        _ query: Query,
+        from start: (slot: UInt32, similarity: Float),
+        level: Int,
+        ef: Int,
+        _ scratch: WalkScratch,
+        accepting predicate: ((UInt32) -> Bool)? = nil
+    ) {
+        scratch.clearPool(ef: ef)
+        let (pool, visited, batch, rows) = (scratch.pool, scratch.visited, scratch.batch, scratch.rows)
+        let words = scratch.visitedWords
+        let capacity = capacity(level)
+        var count = 1
+        pool[0] = Candidate.make(similarity: start.similarity, slot: start.slot)
+        visited[Int(start.slot) >> 6] |= 1 << UInt64(start.slot & 63)
+        if let predicate, predicate(start.slot) {
+            scratch.accepted[0] = pool[0]
+            scratch.acceptedCount = 1
+        }
+        var cursor = 0
+        var nodes = 0
+        while cursor < count {
+            let candidate = pool[cursor]
+            if candidate & Candidate.expanded != 0 {
+                cursor &+= 1
+                continue
+            }
+            pool[cursor] = candidate | Candidate.expanded
+            nodes &+= 1
+            let links = links(Candidate.slot(candidate), level)
+            var fresh = 0
+            for place in 0..<capacity {
+                let link = links[place].load(ordering: .acquiring)
+                if link == HNSWGraph.none { break }
+                let word = Int(link) >> 6
+                let bit: UInt64 = 1 << UInt64(link & 63)
+                // A slot beyond the bits is younger than this walk: its row is invisible here, or scanned.
+                if word >= words || visited[word] & bit != 0 { continue }
+                visited[word] |= bit
+                batch[fresh] = link
+                rows[fresh] = UnsafePointer(code(link))
+                springg_prefetch(factor(link))
+                fresh &+= 1
+            }
+            var nearest = cursor
+            compareBatch(query, fresh, scratch) { slot, similarity in
+                let candidate = Candidate.make(similarity: similarity, slot: slot)
+                if let place = Candidate.insert(candidate, into: pool, count: &count, limit: ef) {
+                    nearest = min(nearest, place)
+                }
+                if let predicate, predicate(slot) {
+                    _ = Candidate.insert(
+                        candidate,
+                        into: scratch.accepted,
+                        count: &scratch.acceptedCount,
+                        limit: ef
+                    )
+                }
+            }
+            cursor = nearest
+        }
+        scratch.count = count
+        scratch.nodesVisited &+= nodes
+    }
+}

@@ -1,0 +1,285 @@
+import CSpringg
+import SpringgLog
+import Synchronization
+
+/// A hierarchical navigable small world (Malkov & Yashunin 2016) over the slots of a store.
+///
+/// One indexer changes it, any number of walks read it meanwhile. A link is one atomic word, so a walk sees each link
+/// whole, and a list of which some links are new and some old is as good as either: all of them lead to nodes that are
+/// there. What a walk could have seen when it began is not written over before it has ended (`walks`).
+///
+/// Memory comes in chunks of nodes that never move:
+///
+///     node        links of level 0 (M0 × UInt32, ended by 0xFFFFFFFF when fewer), padded to a cache line, then its code
+///     factors     capacity × Float32: 1 / length of the code
+///     upper       capacity × pointer: links of the levels above 0, M each, for the one node in M that has them
+final class HNSWGraph: @unchecked Sendable {
+    // Why @unchecked: walks touch atomics, and codes that are written before any link leads to them and not again until
+    // no walk can come from there. The other fields are the indexer's alone.
+
+    typealias Link = Atomic<UInt32>
+    /// Ends a list of links.
+    static let none = UInt32.max
+
+    let parameters: HNSWParameters
+    let store: VectorStore
+    /// The walks in progress: each pins the number of unlinkings that it may have missed.
+    let walks: ReadEpochs
+    private let memory: MemoryAccount
+
+    let codeBytes: Int
+    let linkBytes: Int
+    private let nodeBytes: Int
+    private let factorOffset: Int
+    private let upperOffset: Int
+    private let chunkBytes: Int
+    private let shift: Int
+    private let mask: Int
+    /// Memory that a chunk aims at: as the store's, so that a small index stays small.
+    private static let chunkTargetBytes = 1 << 20
+    /// Slots that a graph can name: walks keep a mark in the highest bit.
+    static let slotsMax = 1 << 31
+
+    /// Level of the entry point << 32 | its slot; `.max` while the graph is empty.
+    let entry = Atomic<UInt64>(.max)
+    private let directory: Atomic<UnsafeMutablePointer<UnsafeMutableRawPointer>?>
+    private let linkedCount = Atomic<Int>(0)
+    private let bytesHeld = Atomic<Int>(0)
+    /// Set when memory for more nodes was refused: rows wait unlinked then, and writers are not made to wait for them.
+    let isOutOfMemory = Atomic<Bool>(false)
+
+    // The indexer's own.
+    private var chunkCount = 0
+    private var capacity = 16
+    private var retired: [UnsafeMutablePointer<UnsafeMutableRawPointer>] = []
+    var linked = BitSet()
+    /// Links and unlinkings since every node was last seen to be reachable.
+    var changesSinceSweep = 0
+    /// Monotonic nanoseconds before which no sweep is made for a few changes.
+    var sweepDue: UInt64 = 0
+
+    init(parameters: HNSWParameters, store: VectorStore, walks: ReadEpochs, memory: MemoryAccount) {
+        self.parameters = parameters
+        self.store = store
+        self.walks = walks
+        self.memory = memory
+        codeBytes = VectorCode.bytes(dimensions: store.layout.dimensions)
+        linkBytes = (parameters.M0 * 4 + 63) & ~63
+        nodeBytes = linkBytes + codeBytes
+        var shift = 3
+        while shift < 13, nodeBytes << (shift + 1) <= HNSWGraph.chunkTargetBytes { shift += 1 }
+        self.shift = shift
+        mask = (1 << shift) - 1
+        factorOffset = nodeBytes << shift
+        upperOffset = factorOffset + 4 << shift
+        chunkBytes = upperOffset + MemoryLayout<UnsafeMutablePointer<Link>?>.stride << shift
+        directory = Atomic(.allocate(capacity: capacity))
+    }
+
+    deinit {
+        memory.add(-bytes)
+        guard let chunks = directory.load(ordering: .relaxed) else { return }
+        for chunk in 0..<chunkCount {
+            for place in 0...mask { upper(chunks[chunk], place).pointee?.deallocate() }
+            chunks[chunk].deallocate()
+        }
+        chunks.deallocate()
+        for old in retired { old.deallocate() }
+    }
+
+    /// Rows that walks can find.
+    var count: Int { linkedCount.load(ordering: .acquiring) }
+
+    /// Bytes of codes and links.
+    var bytes: Int { bytesHeld.load(ordering: .relaxed) }
+
+    /// A node's highest level, by its slot alone: above each level goes one node in M (the paper's mL = 1 / ln M).
+    func level(_ slot: UInt32) -> Int {
+        var word = UInt64(slot) &+ 0x9E37_79B9_7F4A_7C15
+        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
+        word ^= word >> 31
+        var level = 0
+        var bound = UInt64.max / UInt64(parameters.M)
+        while word < bound, level < HNSWGraph.levelMax {
+            level += 1
+            bound /= UInt64(parameters.M)
+        }
+        return level
+    }
+
+    /// More levels than 2^31 nodes need with the smallest M.
+    static let levelMax = 16
+
+    // MARK: - Nodes
+
+    @inline(__always)
+    private func chunk(_ slot: UInt32) -> UnsafeMutableRawPointer {
+        // Never nil after the initialiser; a chunk is there before a link leads into it.
+        directory.load(ordering: .acquiring).unsafelyUnwrapped[Int(slot) >> shift]
+    }
+
+    @inline(__always)
+    private func node(_ slot: UInt32) -> UnsafeMutableRawPointer {
+        chunk(slot) + (Int(slot) & mask) * nodeBytes
+    }
+
+    @inline(__always)
+    func code(_ slot: UInt32) -> UnsafeMutablePointer<Int8> {
+        (node(slot) + linkBytes).assumingMemoryBound(to: Int8.self)
+    }
+
+    @inline(__always)
+    func factor(_ slot: UInt32) -> UnsafeMutablePointer<Float> {
+        (chunk(slot) + factorOffset).assumingMemoryBound(to: Float.self) + (Int(slot) & mask)
+    }
+
+    @inline(__always)
+    private func upper(
+        _ chunk: UnsafeMutableRawPointer,
+        _ place: Int
+    ) -> UnsafeMutablePointer<UnsafeMutablePointer<Link>?> {
+        (chunk + upperOffset).assumingMemoryBound(to: UnsafeMutablePointer<Link>?.self) + place
+    }
+
+    /// The links of a node on a level that it has: `capacity(level)` words.
+    @inline(__always)
+    func links(_ slot: UInt32, _ level: Int) -> UnsafeMutablePointer<Link> {
+        if level == 0 { return node(slot).assumingMemoryBound(to: Link.self) }
+        guard let base = upper(chunk(slot), Int(slot) & mask).pointee else {
+            preconditionFailure("slot \(slot) has no links on level \(level)")
+        }
+        return base + (level - 1) * parameters.M
+    }
+
+    @inline(__always)
+    func capacity(_ level: Int) -> Int { level == 0 ? parameters.M0 : parameters.M }
+
+    /// Calls `body` with each link of a node.
+    @inline(__always)
+    func forEachLink(_ slot: UInt32, _ level: Int, _ body: (UInt32) -> Void) {
+        let links = links(slot, level)
+        for place in 0..<capacity(level) {
+            let link = links[place].load(ordering: .acquiring)
+            if link == HNSWGraph.none { return }
+            body(link)
+        }
+    }
+
+    /// Replaces the links of a node.
+    func setLinks(_ slot: UInt32, _ level: Int, _ new: UnsafeBufferPointer<UInt32>) {
+        let links = links(slot, level)
+        for place in 0..<capacity(level) {
+            let link = place < new.count ? new[place] : HNSWGraph.none
+            if links[place].load(ordering: .relaxed) != link { links[place].store(link, ordering: .releasing) }
+        }
+    }
+
+    /// Makes room for a node; false when there is no memory for it.
+    ///
+    /// The indexer only.
+    func reserve(_ slot: UInt32, memoryLimit: Int) -> Bool {
+        precondition(Int(slot) < HNSWGraph.slotsMax, "slot \(slot) is beyond what a graph can name")
+        while Int(slot) >> shift >= chunkCount {
+            guard hasMemoryForChunk(limit: memoryLimit) else { return false }
+            addChunk()
+        }
+        return true
+    }
+
+    /// Writes a node's code, with no links.
+    ///
+    /// The indexer only, when room was made and no walk can come to the slot.
+    func makeNode(_ slot: UInt32) {
+        let level = level(slot)
+        let upper = upper(chunk(slot), Int(slot) & mask)
+        if level > 0, upper.pointee == nil {
+            let count = level * parameters.M
+            let links = UnsafeMutablePointer<Link>.allocate(capacity: count)
+            for place in 0..<count { (links + place).initialize(to: Atomic(HNSWGraph.none)) }
+            upper.pointee = links
+            account(count * 4)
+        }
+        let empty = UnsafeBufferPointer<UInt32>(start: nil, count: 0)
+        for level in 0...level { setLinks(slot, level, empty) }
+        let vector = store.vector(of: slot)
+        guard let components = vector.baseAddress else { return }
+        factor(slot).pointee = VectorCode.encode(components, dimensions: vector.count, into: code(slot))
+    }
+
+    /// Whether one more chunk would fit.
+    func hasMemoryForChunk(limit: Int) -> Bool { limit == 0 || memory.total + chunkBytes <= limit }
+
+    private func addChunk() {
+        // Never nil after the initialiser.
+        var chunks = directory.load(ordering: .relaxed).unsafelyUnwrapped
+        if chunkCount == capacity {
+            let larger = UnsafeMutablePointer<UnsafeMutableRawPointer>.allocate(capacity: capacity * 2)
+            larger.initialize(from: chunks, count: chunkCount)
+            // Walks may still hold the old one: kept to the end, as the store keeps its directories.
+            retired.append(chunks)
+            capacity *= 2
+            chunks = larger
+        }
+        let chunk = UnsafeMutableRawPointer.allocate(byteCount: chunkBytes, alignment: 4096)
+        for place in 0...mask {
+            (chunk + place * nodeBytes).bindMemory(to: Link.self, capacity: linkBytes / 4)
+            let links = (chunk + place * nodeBytes).assumingMemoryBound(to: Link.self)
+            for link in 0..<linkBytes / 4 { (links + link).initialize(to: Atomic(HNSWGraph.none)) }
+            (chunk + place * nodeBytes + linkBytes).bindMemory(to: Int8.self, capacity: codeBytes)
+        }
+        (chunk + factorOffset).bindMemory(to: Float.self, capacity: mask + 1).initialize(repeating: 0, count: mask + 1)
+        (chunk + upperOffset).bindMemory(to: UnsafeMutablePointer<Link>?.self, capacity: mask + 1)
+            .initialize(repeating: nil, count: mask + 1)
+        (chunks + chunkCount).initialize(to: chunk)
+        directory.store(chunks, ordering: .releasing)
+        chunkCount += 1
+        account(chunkBytes)
+    }
+
+    private func account(_ count: Int) {
+        bytesHeld.wrappingAdd(count, ordering: .relaxed)
+        memory.add(count)
+    }
+
+    func markLinked(_ slot: UInt32) {
+        linked.insert(Int(slot))
+        linkedCount.wrappingAdd(1, ordering: .acquiringAndReleasing)
+    }
+
+    func markUnlinked(_ slot: UInt32) {
+        linked.remove(Int(slot))
+        linkedCount.wrappingSubtract(1, ordering: .acquiringAndReleasing)
+    }
+}
+
+/// A growing set of small numbers, for one thread.
+struct BitSet {
+    private(set) var words: [UInt64] = []
+
+    func contains(_ member: Int) -> Bool {
+        member >> 6 < words.count && words[member >> 6] & (1 << UInt64(member & 63)) != 0
+    }
+
+    mutating func insert(_ member: Int) {
+        if member >> 6 >= words.count {
+            words.append(contentsOf: repeatElement(0, count: max(member >> 6 + 1 - words.count, words.count)))
+        }
+        words[member >> 6] |= 1 << UInt64(member & 63)
+    }
+
+    mutating func remove(_ member: Int) {
+        if member >> 6 < words.count { words[member >> 6] &= ~(1 << UInt64(member & 63)) }
+    }
+
+    /// Calls `body` with each member, ascending.
+    func forEach(_ body: (UInt32) -> Void) {
+        for (number, word) in words.enumerated() {
+            var bits = word
+            while bits != 0 {
+                body(UInt32(number * 64 + bits.trailingZeroBitCount))
+                bits &= bits - 1
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+import SpringgLog
+import Synchronization
+
+/// Brings one index's graph up to its store, a little at a time.
+///
+/// One thread at a time: the indexer's, or a test's.
+final class Linker {
+    let graph: HNSWGraph
+    private let store: VectorStore
+    private let memoryLimit: Int
+    private let scratch: WalkScratch
+    /// Slots taken out, and the number of the unlinking that a walk must have begun after not to see them.
+    private var unlinked: [(after: UInt64, slots: BitSet)] = []
+
+    /// Time for which rows are linked before others get their turn.
+    private static let turnNanoseconds: UInt64 = 2_000_000
+    /// The share of the nodes that is taken out at once, at most, and the number.
+    ///
+    /// Neighbours of the removed have to be there to take their place, and a turn is not to be long.
+    private static let removedShare = 16
+    private static let removedMin = 64
+    private static let removedMax = 512
+    /// The share of dead nodes that is worth looking through all links while there are rows to link.
+    private static let deadShare = 512
+    /// The share of changed nodes that is worth a sweep while there is other work.
+    private static let sweepShare = 8
+    /// Sweeps for a few changes take at most one part in so many of the time.
+    private static let sweepTimeShare: UInt64 = 10
+
+    init(graph: HNSWGraph, memoryLimit: Int, scratch: WalkScratch) {
+        self.graph = graph
+        self.scratch = scratch
+        store = graph.store
+        self.memoryLimit = memoryLimit
+    }
+
+    /// What is left.
+    enum Progress {
+        /// There is more to do at once.
+        case working
+        /// Something has to wait a moment: for more of its kind, or for walks to end.
+        case waiting
+        /// Nothing.
+        case done
+    }
+
+    /// True when the graph is, or is to be, used: a few rows are compared faster than any graph leads to them.
+    static func isWanted(_ graph: HNSWGraph) -> Bool {
+        graph.count > 0
+            || graph.store.ledger.count(.queued) >= GraphSearch.rowsMin
+    }
+
+    /// True when something waits to be linked or taken out.
+    static func hasWork(_ graph: HNSWGraph) -> Bool {
+        let ledger = graph.store.ledger
+        return isWanted(graph)
+            && (ledger.count(.dead) > 0
+                || ledger.count(.queued) > 0 && !graph.isOutOfMemory.load(ordering: .relaxed))
+    }
+
+    /// Does a part of the work.
+    ///
+    /// `isPatient`: what gains by being gathered may wait. `isLast`: nothing may.
+    func step(isPatient: Bool, isLast: Bool = false) -> Progress {
+        let ledger = store.ledger
+        release()
+        let dead = ledger.count(.dead)
+        let queued = Linker.isWanted(graph) ? ledger.count(.queued) : 0
+        let isStuck = queued > 0 && graph.isOutOfMemory.load(ordering: .relaxed) && !hasMemory()
+        if dead > 0, dead * Linker.deadShare >= graph.count || (queued == 0 || isStuck) && !isPatient {
+            unlink()
+            return .working
+        }
+        if queued > 0, !isStuck {
+            link()
+            if graph.changesSinceSweep * Linker.sweepShare > max(graph.count, 1024) { graph.sweep(scratch) }
+            return .working
+        }
+        if graph.changesSinceSweep > 0 {
+            let now = monotonicNanoseconds()
+            guard isLast || now >= graph.sweepDue && !isPatient else { return .waiting }
+            graph.sweep(scratch)
+            let end = monotonicNanoseconds()
+            graph.sweepDue = end + (end - now) * Linker.sweepTimeShare
+        }
+        return dead > 0 || !unlinked.isEmpty ? .waiting : .done
+    }
+
+    /// Does all of the work.
+    func finish() {
+        while true {
+            switch step(isPatient: false, isLast: true) {
+            case .working: continue
+            case .waiting where Linker.hasWork(graph): continue
+            case .waiting, .done: return
+            }
+        }
+    }
+
+    /// Rows in the order of their slots, so that one thread builds the same graph from the same store.
+    private func link() {
+        let end = monotonicNanoseconds() + Linker.turnNanoseconds
+        store.ledger.forEach(.queued) { slot in
+            // Before it is taken: a row that was taken is the graph's, and cannot be given back.
+            guard graph.reserve(slot, memoryLimit: memoryLimit) else {
+                graph.isOutOfMemory.store(true, ordering: .relaxed)
+                return false
+            }
+            guard store.ledger.remove(.queued, slot) else { return true }
+            graph.insert(slot, scratch)
+            store.ledger.remove(.unlinked, slot)
+            return monotonicNanoseconds() < end
+        }
+    }
+
+    /// Whether memory that was refused is there now.
+    private func hasMemory() -> Bool {
+        guard graph.hasMemoryForChunk(limit: memoryLimit) else { return false }
+        graph.isOutOfMemory.store(false, ordering: .relaxed)
+        return true
+    }
+
+    private func unlink() {
+        let most = min(max(Linker.removedMin, graph.count / Linker.removedShare), Linker.removedMax)
+        var removed = BitSet()
+        var count = 0
+        store.ledger.forEach(.dead) { slot in
+            store.ledger.remove(.dead, slot)
+            removed.insert(Int(slot))
+            count += 1
+            return count < most
+        }
+        graph.remove(removed, scratch)
+        // A walk that begins from here on finds no way to them; those in progress may stand on one.
+        let number = graph.walks.appliedLSN.rawValue + 1
+        graph.walks.publish(LSN(number))
+        unlinked.append((number, removed))
+        release()
+    }
+
+    /// Gives back the slots that no walk can see any more.
+    private func release() {
+        guard let first = unlinked.first, first.after <= graph.walks.reclaimable().rawValue else { return }
+        let horizon = graph.walks.reclaimable().rawValue
+        while let next = unlinked.first, next.after <= horizon {
+            next.slots.forEach { store.ledger.insert(.released, $0) }
+            unlinked.removeFirst()
+        }
+    }
+}

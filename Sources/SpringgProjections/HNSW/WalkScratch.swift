@@ -1,0 +1,140 @@
+import Synchronization
+
+/// What one walk at a time works in, kept from walk to walk: memory, and no other allocation on the way.
+final class WalkScratch: @unchecked Sendable {
+    // Why @unchecked: whoever took it from the pool has it alone until it is given back.
+
+    /// Nodes seen, a bit a slot.
+    private(set) var visited: UnsafeMutablePointer<UInt64>
+    /// Words of `visited` that count.
+    private(set) var visitedWords = 0
+    private var visitedCapacity = 64
+    /// Candidates, nearest first; see `Candidate`.
+    private(set) var pool: UnsafeMutablePointer<UInt64>
+    private var poolCapacity: Int
+    /// How many candidates the pool holds.
+    var count = 0
+    /// Candidates that the walk's predicate accepts, nearest first.
+    private(set) var accepted: UnsafeMutablePointer<UInt64>
+    var acceptedCount = 0
+
+    /// Neighbours in hand: their slots, codes and dot products.
+    let batch: UnsafeMutablePointer<UInt32>
+    let rows: UnsafeMutablePointer<UnsafePointer<Int8>?>
+    let dots: UnsafeMutablePointer<Int32>
+    /// As many as a node has links, with one to spare.
+    static let batchMax = 2 * IndexOptions.mRange.upperBound + 1
+
+    /// Code of the vector that is sought.
+    private(set) var query: UnsafeMutablePointer<Int8>
+    private var queryCapacity = 0
+
+    // What was done, for whoever asks.
+    var distances = 0
+    var nodesVisited = 0
+
+    init() {
+        visited = .allocate(capacity: visitedCapacity)
+        poolCapacity = 256
+        pool = .allocate(capacity: poolCapacity)
+        accepted = .allocate(capacity: poolCapacity)
+        batch = .allocate(capacity: WalkScratch.batchMax)
+        rows = .allocate(capacity: WalkScratch.batchMax)
+        dots = .allocate(capacity: WalkScratch.batchMax)
+        query = .allocate(capacity: 1)
+    }
+
+    deinit {
+        visited.deallocate()
+        pool.deallocate()
+        accepted.deallocate()
+        batch.deallocate()
+        rows.deallocate()
+        dots.deallocate()
+        query.deallocate()
+    }
+
+    /// Forgets which nodes were seen, of `slots`.
+    func clearVisited(slots: Int) {
+        visitedWords = (slots + 63) >> 6
+        if visitedWords > visitedCapacity {
+            visited.deallocate()
+            visitedCapacity = max(visitedWords, visitedCapacity * 2)
+            visited = .allocate(capacity: visitedCapacity)
+        }
+        visited.update(repeating: 0, count: visitedWords)
+    }
+
+    /// Empties the pool and makes room for `ef` candidates and one more.
+    func clearPool(ef: Int) {
+        if ef + 1 > poolCapacity {
+            pool.deallocate()
+            accepted.deallocate()
+            poolCapacity = max(ef + 1, poolCapacity * 2)
+            pool = .allocate(capacity: poolCapacity)
+            accepted = .allocate(capacity: poolCapacity)
+        }
+        count = 0
+        acceptedCount = 0
+    }
+
+    func makeQuery(bytes: Int) -> UnsafeMutablePointer<Int8> {
+        if bytes > queryCapacity {
+            query.deallocate()
+            query = .allocate(capacity: bytes)
+            queryCapacity = bytes
+        }
+        return query
+    }
+}
+
+/// A candidate in one word, ordered by distance: bits of 1 - similarity (never negative, so that they order like the
+/// number) << 32 | slot, with the highest bit of the slot set once its neighbours have been looked at.
+enum Candidate {
+    static let expanded: UInt64 = 1 << 31
+
+    @inline(__always)
+    static func make(similarity: Float, slot: UInt32) -> UInt64 {
+        UInt64(max(0, 1 - similarity).bitPattern) << 32 | UInt64(slot)
+    }
+
+    @inline(__always)
+    static func slot(_ candidate: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: candidate & (expanded - 1)) }
+
+    @inline(__always)
+    static func similarity(_ candidate: UInt64) -> Float {
+        1 - Float(bitPattern: UInt32(truncatingIfNeeded: candidate >> 32))
+    }
+
+    /// Puts a candidate in its place among the nearest `limit`; returns the place, or nil when it is not among them.
+    @inline(__always)
+    static func insert(
+        _ candidate: UInt64,
+        into pool: UnsafeMutablePointer<UInt64>,
+        count: inout Int,
+        limit: Int
+    ) -> Int? {
+        if count == limit, candidate >> 32 >= pool[count - 1] >> 32 { return nil }
+        var low = 0
+        var high = count
+        while low < high {
+            let middle = (low &+ high) >> 1
+            if pool[middle] & ~expanded < candidate { low = middle &+ 1 } else { high = middle }
+        }
+        if count < limit { count &+= 1 }
+        (pool + low + 1).update(from: pool + low, count: count &- 1 &- low)
+        pool[low] = candidate
+        return low
+    }
+}
+
+/// Scratch for the walks of a database: as many as ever walked at once.
+final class ScratchPool: Sendable {
+    private let idle = Mutex<[WalkScratch]>([])
+
+    func with<R>(_ body: (WalkScratch) throws -> R) rethrows -> R {
+        let scratch = idle.withLock { $0.popLast() } ?? WalkScratch()
+        defer { idle.withLock { $0.append(scratch) } }
+        return try body(scratch)
+    }
+}
