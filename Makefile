@@ -6,7 +6,7 @@ SWIFT_BUILD  := swift build -c release
 # One after the other: many of them start servers, load them and kill them.
 SWIFT_TEST   := swift test -c release --disable-testable-imports --no-parallel
 SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
-DEMO_VECTORS ?= 1000
+DEMO_VECTORS ?= 2000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run demo demo-short test bench lint format clean
@@ -29,7 +29,7 @@ run: build  ## Start a server on this machine, with a secret and data under .bui
 demo: build  ## Show a database at work: 5,000 real vectors, search, kill -9, recovery
 	python3 demo/demo.py
 
-demo-short: build  ## The same with DEMO_VECTORS vectors (1,000)
+demo-short: build  ## The same with DEMO_VECTORS vectors (2,000)
 	python3 demo/demo.py --vectors $(DEMO_VECTORS)
 
 test: setup build  ## Run every test
