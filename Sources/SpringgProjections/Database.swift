@@ -150,6 +150,8 @@ public final class Database: Sendable {
         }
         log.markApplied(report.last)
         log.markCheckpointed(base.lsn)
+        // What an interrupted checkpoint left takes space and nothing else; should this fail, the next one does it.
+        try? files.removeAll(except: files.all())
         let sequencer = Sequencer(
             origin: log.origin,
             limits: .init(vectorsPerIndex: options.maxVectorsPerIndex, memoryBytes: options.maxMemoryBytes),

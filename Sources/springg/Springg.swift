@@ -5,7 +5,7 @@ import ArgumentParser
 struct Springg: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "springg",
-        abstract: "A vector database server: durable writes, exact search, plain REST.",
+        abstract: "A vector database server: durable writes, fast search, plain REST.",
         discussion: """
             First steps:
               springg init                        write ./springg.json with a fresh secret

@@ -130,6 +130,9 @@ struct CheckpointTests {
                 variant == 0 ? disk.kill() : disk.crash(using: &random)
                 points += 1
                 let third = try DatabaseTests.open(disk)
+                let files = disk.paths.filter { $0.hasPrefix(CheckpointTests.directory) }
+                let manifests = files.filter { $0.hasSuffix(".manifest") }
+                #expect(files.count == 2 * manifests.count, "call \(call): what was interrupted is still there")
                 #expect(third.digest == digest, "call \(call)")
                 #expect(third.checkpoint.damaged.isEmpty, "call \(call)")
                 third.close()

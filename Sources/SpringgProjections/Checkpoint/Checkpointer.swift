@@ -74,11 +74,14 @@ final class Checkpointer: @unchecked Sendable {
                 }
                 return isClosing
             }
+            if closing, isOutOfTime { return }
             if log.failure == nil, log.watermarks.applied > log.watermarks.checkpointed { write() }
             if closing { return }
             next = interval.map { monotonicNanoseconds() + $0 }
         }
     }
+
+    private var isOutOfTime: Bool { monotonicNanoseconds() >= doorbell.withLock { deadline } }
 
     private func write() {
         guard let capture = pipeline.capture() else { return }
@@ -87,7 +90,7 @@ final class Checkpointer: @unchecked Sendable {
         let writer = CheckpointWriter(
             directory: files.directory,
             fileSystem: files.fileSystem,
-            isCancelled: { [self] in monotonicNanoseconds() > doorbell.withLock { deadline } }
+            isCancelled: { [self] in isOutOfTime }
         )
         var failure: String?
         do throws(FileSystemError) {
