@@ -108,6 +108,33 @@ struct CheckpointTests {
         #expect(written > 25, "only \(written) checkpoints were written")
     }
 
+    @Test("a checkpoint that finds no room leaves the room to the log")
+    func diskFull() throws {
+        let disk = SimulatedFileSystem()
+        let failures = Mutex<[String?]>([])
+        let database = try DatabaseTests.open(disk) {
+            $0.segmentBytes = 64 << 10
+            $0.checkpointSeconds = 0
+            $0.checkpointed = { report in failures.withLock { $0.append(report.failure) } }
+        }
+        DatabaseTests.write(database, [.createIndex(name: try DatabaseTests.name("a"), dimensions: 256)])
+        let vector = [Float](repeating: 1, count: 256)
+        for number in 0..<80 {
+            DatabaseTests.write(database, [try DatabaseTests.put("a", "v\(number)", vector)])
+        }
+        // Room for what the log has, not for a copy of it.
+        disk.setCapacity(200 << 10)
+        let digest = database.digest
+        database.close()
+        #expect(failures.withLock { $0.count == 1 && $0[0]?.contains("No space left") == true })
+        #expect(
+            disk.paths.allSatisfy { !$0.hasPrefix(CheckpointTests.directory) },
+            "a failed checkpoint is still there"
+        )
+        disk.kill()
+        #expect(try DatabaseTests.open(disk).digest == digest)
+    }
+
     @Test("a crash after any call of a checkpoint leaves the one before or the new one, and the state either way")
     func crashPoints() throws {
         var random = SeededRandom.fromEnvironment("checkpoint crashPoints")

@@ -104,6 +104,8 @@ final class Checkpointer: @unchecked Sendable {
         } catch {
             failure = "\(error)"
         }
+        // What it has written so far is room that the log may need: least of all may it stay on a full disk.
+        if failure != nil { try? files.removeAll(except: files.all()) }
         let seconds = Double(monotonicNanoseconds() - begun) / 1e9
         report(CheckpointReport(lsn: lsn, seconds: seconds, failure: failure))
     }
