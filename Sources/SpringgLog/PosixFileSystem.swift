@@ -31,11 +31,14 @@ public struct PosixFileSystem: FileSystem {
             guard status.st_mode & S_IFMT == S_IFDIR else {
                 throw FileSystemError(operation: "mkdir", path: path, code: ENOTDIR)
             }
-            // It may have been made by a process that ended before this.
-            try syncDirectory(parent(of: path))
+            // It may have been made by a process that ended before this. No reason to refuse where others made it and
+            // its parent cannot be opened.
+            try? syncDirectory(parent(of: path))
         case ENOENT where parent(of: path) != path:
             try createDirectory(parent(of: path))
-            try createDirectory(path)
+            // Once only: there are places where the parent exists and nothing can be made in it.
+            guard mkdir(path, 0o755) == 0 || errno == EEXIST else { throw .last("mkdir", path) }
+            try syncDirectory(parent(of: path))
         default:
             throw .last("mkdir", path)
         }
