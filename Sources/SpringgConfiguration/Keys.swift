@@ -36,7 +36,7 @@ public enum Keys {
         "/tmp/springg_data",
         "Directory of the database. Set it: many systems empty /tmp when they start."
     ) { $0.isEmpty ? "data_path is required" : nil }
-    /// Time between two checkpoints.
+    /// Accepted for the Go program's files.
     public static let dimensions = ConfigurationKey(
         "dimensions",
         1024,
@@ -70,11 +70,30 @@ public enum Keys {
         false,
         "Fill log files with zeros ahead of the writes: a sync is faster, twice the bytes are written."
     )
-    /// Accepted for the Go program's files.
+    /// Time between two checkpoints.
     public static let persistenceInterval = ConfigurationKey(
         "persistence_interval",
         GoDuration.seconds(300),
         "Time between two checkpoints, which make a start short; 0 = one at each stop only."
+    )
+    /// Time for which the log is kept.
+    public static let logRetention = duration(
+        "log_retention",
+        .seconds(7 * 86_400),
+        "Time for which every event is kept in the log, for audit and restoring the past, up to 87600h; 0s = for ever.",
+        .seconds(0)...(.seconds(87_600 * 3600))
+    )
+    /// Size up to which the log is kept.
+    public static let logRetentionMB = limit(
+        "log_retention_mb",
+        4096,
+        "Size in MiB up to which the log is kept: beyond it the oldest segments go, however young, once a checkpoint has them."
+    )
+    /// Space that log and checkpoints may take.
+    public static let maxDiskMB = limit(
+        "max_disk_mb",
+        0,
+        "Space that log and checkpoints may take, in MiB; at the bound writes are answered 507, and reads go on."
     )
 
     // MARK: Limits
@@ -206,7 +225,8 @@ public enum Keys {
     /// All of them, in the order of the reference.
     public static let all: [any AnyConfigurationKey] = [
         port, bindAddress, jwtSecret, requireJWT, dataPath, dimensions, durability, durabilityInterval, logSegmentMB,
-        logWriteZerosAhead, persistenceInterval, maxVectorsPerIndex, maxUnindexedRows, maxMemoryMB,
+        logWriteZerosAhead, logRetention, logRetentionMB, maxDiskMB, persistenceInterval, maxVectorsPerIndex,
+        maxUnindexedRows, maxMemoryMB,
         maxConcurrentBulkRequests,
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, logLevel, logFormat, s3Bucket,

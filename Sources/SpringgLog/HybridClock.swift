@@ -19,6 +19,8 @@ public struct HLC: Comparable, Hashable, Sendable, CustomStringConvertible {
 
     /// Unix time in milliseconds.
     public var milliseconds: UInt64 { rawValue >> 16 }
+    /// Unix time in whole seconds, not before the reading; the latest that 32 bits hold beyond the year 2106.
+    var secondsRoundedUp: UInt32 { UInt32(clamping: (milliseconds + 999) / 1000) }
     /// Order among events of one millisecond.
     public var counter: UInt16 { UInt16(truncatingIfNeeded: rawValue) }
 

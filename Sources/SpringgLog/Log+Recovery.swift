@@ -56,7 +56,8 @@ extension Log {
                 firstLSN: LSN(1),
                 fileBytes: max(options.segmentBytes, SegmentHeader.bytes),
                 link: 0,
-                previousFirstLSN: .zero
+                previousFirstLSN: .zero,
+                previousSeconds: 0
             )
             let path = directory + "/" + SegmentHeader.fileName(firstLSN: LSN(1))
             let prepared = try LogWriter.prepareSegment(
@@ -69,7 +70,7 @@ extension Log {
             outcome.lastHeader = header
             outcome.lastSegment = path
             outcome.endOffset = SegmentHeader.bytes
-            outcome.segments = [(LSN(1), path, header.fileBytes)]
+            outcome.segments = [LogSegment(path, header)]
         }
 
         // The initialisers above have set both; a log without a segment does not exist.
@@ -80,7 +81,7 @@ extension Log {
             origin: header.origin,
             fileSystem: fileSystem,
             state: State(
-                segments: outcome.segments.map { ($0.firstLSN, $0.path) },
+                segments: outcome.segments,
                 watermarks: Watermarks(trimmed: outcome.trimmed, last: outcome.lastLSN),
                 heads: outcome.heads
             )

@@ -10,6 +10,10 @@ public struct LogOptions: Sendable {
     public var durability = Durability.fsync
     /// Write zeros into a new segment instead of reserving extents: faster syncs for twice the bytes.
     public var writeZerosAhead = false
+    /// Bytes that the log and what lies beside it (`Log.setBytesBeside`) may take; 0 for no bound.
+    ///
+    /// No segment is begun that would exceed it.
+    public var bytesMax = 0
 
     /// The defaults.
     public init() {}
@@ -21,6 +25,25 @@ public enum Durability: Sendable, Equatable {
     case fsync
     /// It is with the operating system, and on disk after at most this long. Power loss may take it.
     case interval(milliseconds: Int)
+}
+
+/// One file of the log.
+public struct LogSegment: Sendable, Equatable {
+    /// The first record it holds or will hold.
+    public let firstLSN: LSN
+    /// Where it is.
+    public let path: String
+    /// Its size, reserved when it was begun.
+    public let bytes: Int
+    /// Unix time in seconds of the newest event in the segments before; 0 when there are none.
+    public let previousSeconds: UInt32
+
+    package init(firstLSN: LSN, path: String, bytes: Int, previousSeconds: UInt32) {
+        self.firstLSN = firstLSN
+        self.path = path
+        self.bytes = bytes
+        self.previousSeconds = previousSeconds
+    }
 }
 
 /// The log of a node: a directory of segments with one writer and any number of readers.
@@ -36,12 +59,19 @@ public final class Log: Sendable {
     let fileSystem: any FileSystem
 
     struct State {
-        var segments: [(firstLSN: LSN, path: String)]
+        var segments: [LogSegment]
         var watermarks: Watermarks
         var heads: VersionVector
         /// Set once the log takes no more writes; never cleared.
         var failure: LogError?
         var waiters: [(lsn: LSN, wake: @Sendable () -> Void)] = []
+        /// Bytes of what shares the bound with the log.
+        var bytesBeside = 0
+        /// Why the last write found no room; nil once one has.
+        var full: LogError?
+        /// Called on the writer's thread when a segment cannot be reserved, and when one can again.
+        var roomNeeded: (@Sendable () -> Void)?
+        var roomFound: (@Sendable () -> Void)?
     }
 
     let state: Mutex<State>
@@ -63,8 +93,28 @@ public final class Log: Sendable {
     /// Why the log takes no writes; nil while it does.
     public var failure: LogError? { state.withLock { $0.failure } }
 
-    /// Bytes that the segments occupy.
-    public var segmentCount: Int { state.withLock { $0.segments.count } }
+    /// The files, in the order of their LSNs.
+    public var segments: [LogSegment] { state.withLock { $0.segments } }
+
+    /// Why writes find no room; nil while they do.
+    ///
+    /// Reads go on, and so do writes once there is room.
+    public var full: LogError? { state.withLock { $0.full } }
+
+    /// Bytes that share the log's bound with it.
+    public var bytesBeside: Int { state.withLock { $0.bytesBeside } }
+
+    /// Tells the log how many bytes share its bound with it.
+    public func setBytesBeside(_ bytes: Int) { state.withLock { $0.bytesBeside = bytes } }
+
+    /// Has `needed` called whenever a segment cannot be reserved, which is half a segment before writes fail, and `found`
+    /// when writes that have failed find room again; on the writer's thread.
+    public func onRoom(needed: @escaping @Sendable () -> Void, found: @escaping @Sendable () -> Void) {
+        state.withLock { state in
+            state.roomNeeded = needed
+            state.roomFound = found
+        }
+    }
 
     /// Tells the log that the projections hold everything up to `lsn`.
     public func markApplied(_ lsn: LSN) { state.withLock { $0.watermarks.apply(to: lsn) } }
@@ -95,6 +145,7 @@ public final class Log: Sendable {
             return ready.map(\.wake)
         }
         for wake in woken { wake() }
+        noteRoom(after: nil)
     }
 
     /// Ends writing for good; the first reason stays.

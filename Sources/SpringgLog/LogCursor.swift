@@ -79,7 +79,14 @@ public final class LogCursor {
     }
 
     private func open(_ path: String) throws(LogError) {
-        let file = try Log.io { () throws(FileSystemError) in try log.fileSystem.open(path, .read) }
+        let file: any File
+        do throws(FileSystemError) {
+            file = try log.fileSystem.open(path, .read)
+        } catch {
+            let first = log.watermarks.trimmed.next
+            // Retention was quicker.
+            throw first > position ? .trimmed(requested: position, first: first) : .io(error)
+        }
         let reader = try SegmentReader(path: path, file: file)
         expected = reader.header.firstLSN
         link = reader.header.link

@@ -6,6 +6,8 @@ public enum LogError: Error, Sendable, CustomStringConvertible {
     case io(FileSystemError)
     /// There was no room for a write; nothing of it is kept.
     case diskFull(FileSystemError)
+    /// A new segment would exceed the bytes that the database may take on disk; nothing of the write is kept.
+    case overBound(usedBytes: Int, boundBytes: Int)
     /// The log takes no more writes until it is opened again.
     case readOnly(reason: String)
     /// Another process has the data directory open.
@@ -25,6 +27,10 @@ public enum LogError: Error, Sendable, CustomStringConvertible {
         case .io(let error): "\(error). Check the disk and the permissions of the data directory."
         case .diskFull(let error):
             "\(error). Free space on the volume of the data directory; writes then go on by themselves."
+        case .overBound(let used, let bound):
+            "log and checkpoints take \(used >> 20) MiB of the \(bound >> 20) MiB that they may. "
+                + "Raise max_disk_mb, or keep less history (log_retention, log_retention_mb); "
+                + "writes go on by themselves when old segments have been removed."
         case .readOnly(let reason):
             "the log is read-only: \(reason). Check the disk, then restart the node: it re-reads what is there."
         case .locked(let path):

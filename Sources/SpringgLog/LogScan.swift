@@ -32,8 +32,7 @@ public struct LogScan {
         package var unprovenOffset = 0
         /// True when the log was closed in order and nothing was written since.
         package var isSealed = false
-        /// Segments in order, with the size of their files.
-        package var segments: [(firstLSN: LSN, path: String, bytes: Int)] = []
+        package var segments: [LogSegment] = []
         /// A torn end of the last segment: first lost record, and the bytes to cut.
         package var torn: LogDamage?
         package var tornEnd = 0
@@ -73,7 +72,7 @@ public struct LogScan {
         for segment in all.prefix(skipped) {
             let reader = try reader(segment.path)
             try checkPlace(reader, named: segment.firstLSN, after: outcome.segments.last?.firstLSN)
-            outcome.segments.append((segment.firstLSN, segment.path, reader.fileBytes))
+            outcome.segments.append(LogSegment(segment.path, reader.header))
         }
         let segments = Array(all.dropFirst(skipped))
         for (number, segment) in segments.enumerated() {
@@ -87,7 +86,7 @@ public struct LogScan {
             }
             try checkPlace(reader, named: segment.firstLSN, after: outcome.segments.last?.firstLSN)
             try check(reader, continues: outcome)
-            outcome.segments.append((segment.firstLSN, segment.path, reader.fileBytes))
+            outcome.segments.append(LogSegment(segment.path, reader.header))
             outcome.lastSegment = segment.path
             outcome.lastHeader = reader.header
             unproven.removeAll()

@@ -38,6 +38,7 @@ public final class LogWriter {
         var lsn: LSN
         var link: UInt32
         var heads: VersionVector
+        var highestHLC: HLC
     }
 
     /// Bytes of the batch buffer at first; it grows to what batches need, up to `batchBytesMax` and one record.
@@ -52,7 +53,12 @@ public final class LogWriter {
         position = recovered.endOffset
         spoiledEnd = recovered.endOffset
         isSealed = recovered.isSealed || recovered.lastLSN == recovered.trimmed
-        end = End(lsn: recovered.lastLSN, link: recovered.link, heads: recovered.heads)
+        end = End(
+            lsn: recovered.lastLSN,
+            link: recovered.link,
+            heads: recovered.heads,
+            highestHLC: recovered.highestHLC
+        )
         staged = end
         durable = recovered.lastLSN
         batch = .allocate(byteCount: LogWriter.batchBytesAtFirst, alignment: 64)
@@ -106,6 +112,7 @@ public final class LogWriter {
         staged.lsn = lsn
         staged.link = Frame.link(after: event.record)
         staged.heads[log.origin] = VersionVector.Head(sequence: sequence, chain: chain)
+        staged.highestHLC = max(staged.highestHLC, hlc)
         return (lsn, sequence)
     }
 
@@ -130,6 +137,7 @@ public final class LogWriter {
             if log.options.durability == .fsync { try syncFile() }
         } catch {
             discardBatch()
+            log.noteRoom(after: error)
             throw error
         }
         position += batchBytes
@@ -156,15 +164,32 @@ public final class LogWriter {
     /// Reserves the next segment once half of this one is used, so that a full disk is met before it hurts and a
     /// rotation costs a header and a rename.
     ///
-    /// A failure is met again, and reported, by the rotation itself.
+    /// A failure is met again, and reported, by the rotation itself; until then somebody may have made room.
     public func prepareAhead() {
         guard preparedSegment == nil, position > fileBytes / 2, log.failure == nil else { return }
-        preparedSegment = try? LogWriter.prepareSegment(
-            in: log.directory,
-            bytes: log.options.segmentBytes,
-            writingZeros: log.options.writeZerosAhead,
-            log.fileSystem
-        )
+        preparedSegment = try? prepareSegment(bytes: log.options.segmentBytes)
+    }
+
+    /// Reserves a segment within the log's bound.
+    ///
+    /// That there is no room, or room again, is known from here on to everyone who asks the log.
+    private func prepareSegment(bytes: Int) throws(LogError) -> (path: String, bytes: Int) {
+        do throws(LogError) {
+            try log.checkBound(adding: bytes)
+            let prepared = try LogWriter.prepareSegment(
+                in: log.directory,
+                bytes: bytes,
+                writingZeros: log.options.writeZerosAhead,
+                log.fileSystem
+            )
+            log.noteRoom(after: nil)
+            return prepared
+        } catch {
+            // What a full disk has taken of the attempt is room that a checkpoint may need.
+            try? log.fileSystem.remove(log.directory + "/next" + LogWriter.preparedSuffix)
+            log.state.withLock { $0.roomNeeded }?()
+            throw error
+        }
     }
 
     /// Syncs, marks the end, and takes no more writes.
@@ -237,12 +262,12 @@ public final class LogWriter {
         let bytes = max(log.options.segmentBytes, SegmentHeader.bytes + recordBytes)
         var prepared = preparedSegment
         if prepared.map({ $0.bytes < bytes }) ?? true {
-            prepared = try LogWriter.prepareSegment(
-                in: log.directory,
-                bytes: bytes,
-                writingZeros: log.options.writeZerosAhead,
-                log.fileSystem
-            )
+            do throws(LogError) {
+                prepared = try prepareSegment(bytes: bytes)
+            } catch {
+                log.noteRoom(after: error)
+                throw error
+            }
         }
         guard let prepared else { return }
         preparedSegment = nil
@@ -251,7 +276,8 @@ public final class LogWriter {
             firstLSN: end.lsn.next,
             fileBytes: prepared.bytes,
             link: end.link,
-            previousFirstLSN: firstLSN
+            previousFirstLSN: firstLSN,
+            previousSeconds: end.highestHLC.secondsRoundedUp
         )
         let path = log.directory + "/" + SegmentHeader.fileName(firstLSN: header.firstLSN)
         file = try LogWriter.publishSegment(prepared, header, path: path, in: log.directory, log.fileSystem)
@@ -260,7 +286,7 @@ public final class LogWriter {
         firstLSN = header.firstLSN
         position = SegmentHeader.bytes
         spoiledEnd = position
-        log.state.withLock { $0.segments.append((header.firstLSN, path)) }
+        log.state.withLock { $0.segments.append(LogSegment(path, header)) }
     }
 
     /// Makes a file of zeros under a temporary name, its size durable.

@@ -2,7 +2,7 @@
 //
 //  0  8    magic "SPRGLOG1"
 //  8  u32  format version, 1
-// 12  u32  0
+// 12  u32  Unix time in seconds, rounded up, of the highest clock reading before this segment; 0 in the first segment
 // 16  16   origin that was being written when the segment was begun
 // 32  u64  LSN of the segment's first record
 // 40  u64  size of the file in bytes, reserved before it got its name
@@ -22,8 +22,18 @@ package struct SegmentHeader: Equatable, Sendable {
     package var link: UInt32
     /// Shows that a segment is missing without reading the records of the one before.
     package var previousFirstLSN: LSN
+    /// Tells how old the records of the segments before are, without reading them.
+    package var previousSeconds: UInt32
 
-    package init(origin: OriginID, firstLSN: LSN, fileBytes: Int, link: UInt32, previousFirstLSN: LSN) {
+    package init(
+        origin: OriginID,
+        firstLSN: LSN,
+        fileBytes: Int,
+        link: UInt32,
+        previousFirstLSN: LSN,
+        previousSeconds: UInt32
+    ) {
+        self.previousSeconds = previousSeconds
         self.previousFirstLSN = previousFirstLSN
         self.origin = origin
         self.firstLSN = firstLSN
@@ -48,12 +58,14 @@ package struct SegmentHeader: Equatable, Sendable {
         self.fileBytes = fileBytes
         link = bytes.integer(UInt32.self, at: 48)
         previousFirstLSN = LSN(bytes.integer(UInt64.self, at: 52))
+        previousSeconds = bytes.integer(UInt32.self, at: 12)
     }
 
     package func encode(into bytes: UnsafeMutableRawBufferPointer) {
         for offset in 0..<SegmentHeader.bytes { bytes[offset] = 0 }
         bytes.store(SegmentHeader.magic, at: 0)
         bytes.store(SegmentHeader.formatVersion, at: 8)
+        bytes.store(previousSeconds, at: 12)
         bytes.store(origin, at: 16)
         bytes.store(firstLSN.rawValue, at: 32)
         bytes.store(UInt64(fileBytes), at: 40)

@@ -121,6 +121,11 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
         switch error {
         case .diskFull(let cause):
             self = .diskFull("WAL write failed: \(cause.reason). Nothing was written; try again once there is room.")
+        case .overBound:
+            self = .diskFull(
+                "WAL write failed: the disk space that the server may use is full. "
+                    + "Nothing was written; try again once there is room."
+            )
         case .io(let cause):
             self = .writeFailed("WAL write failed: \(cause.reason). Nothing was written.")
         case .readOnly:

@@ -21,12 +21,22 @@ public struct DatabaseOptions: Sendable {
     public var maxUnindexedRows = 50_000
     /// Write zeros into new segments instead of reserving extents.
     public var writeZerosAhead = false
+    /// Bytes that log and checkpoints may take on disk; 0 for no bound.
+    ///
+    /// At the bound writes are refused and reads go on. A checkpoint that is being written may exceed it for a while.
+    public var maxDiskBytes = 0
+    /// What is kept of the log beyond what a start needs.
+    public var retention = RetentionPolicy()
     /// Seconds between two checkpoints; 0 for none but the last, when the database is closed.
     public var checkpointSeconds = 300.0
     /// Seconds that the last checkpoint may take; 0 for none.
     public var lastCheckpointSeconds = 1.0
     /// Called, on a thread of its own, after each checkpoint.
     public var checkpointed: (@Sendable (CheckpointReport) -> Void)?
+    /// Called, on a thread of its own, when old segments have been removed from the log, or could not be.
+    public var trimmed: (@Sendable (TrimReport) -> Void)?
+    /// Called on the writer's thread when writes that found no room find it again.
+    public var roomFound: (@Sendable () -> Void)?
     /// Called on the writer's thread when writes begin to fail; again only after one has succeeded in between.
     public var writesFail: (@Sendable (LogError) -> Void)?
     /// Called now and then while the log is replayed.
@@ -58,8 +68,20 @@ public struct CheckpointRecovery: Sendable {
 public enum DatabaseHealth: Sendable, Equatable {
     /// It does.
     case healthy
+    /// It serves reads only, until there is room on the disk.
+    case full(reason: String)
     /// It serves reads only.
     case readOnly(reason: String)
+}
+
+/// Space on disk.
+public struct DiskUse: Sendable {
+    /// Bytes of the log's segments, which are reserved whole.
+    public let logBytes: Int
+    /// Bytes of the checkpoints.
+    public let checkpointBytes: Int
+    /// Bytes that both may take; 0 for no bound.
+    public let limitBytes: Int
 }
 
 /// Memory of the projections.
@@ -117,6 +139,7 @@ public final class Database: Sendable {
         logOptions.segmentBytes = options.segmentBytes
         logOptions.durability = options.durability
         logOptions.writeZerosAhead = options.writeZerosAhead
+        logOptions.bytesMax = options.maxDiskBytes
         var generator = SystemRandomNumberGenerator()
         let files = CheckpointFiles(directory: options.dataPath + "/checkpoints", fileSystem: fileSystem)
         let (materializer, base, damaged) = restoreNewest(files)
@@ -177,8 +200,11 @@ public final class Database: Sendable {
             files: files,
             pipeline: pipeline,
             log: log,
+            retention: Retention(log: log, files: files, policy: options.retention, wallClock: wallClock),
             markCheckpointed: markCheckpointed,
-            report: options.checkpointed ?? { _ in }
+            report: options.checkpointed ?? { _ in },
+            trimmed: options.trimmed ?? { _ in },
+            roomFound: options.roomFound ?? {}
         )
         checkpointer.start(
             interval: options.checkpointSeconds > 0 ? UInt64(options.checkpointSeconds * 1e9) : nil
@@ -278,10 +304,19 @@ public final class Database: Sendable {
     /// Whether it takes writes.
     public var health: DatabaseHealth {
         switch log.failure {
-        case nil: .healthy
+        case nil: log.full.map { .full(reason: CommandError($0).description) } ?? .healthy
         case .readOnly(let reason)?: .readOnly(reason: reason)
         case let error?: .readOnly(reason: "\(error)")
         }
+    }
+
+    /// Space that log and checkpoints take.
+    public var disk: DiskUse {
+        DiskUse(
+            logBytes: log.segments.reduce(0) { $0 + $1.bytes },
+            checkpointBytes: log.bytesBeside,
+            limitBytes: options.maxDiskBytes
+        )
     }
 
     /// Memory of the projections.

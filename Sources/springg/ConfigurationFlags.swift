@@ -28,6 +28,9 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.durabilityInterval) var durabilityInterval: String?
     @Option(Keys.logSegmentMB) var logSegmentMB: String?
     @Option(Keys.logWriteZerosAhead) var logWriteZerosAhead: String?
+    @Option(Keys.logRetention) var logRetention: String?
+    @Option(Keys.logRetentionMB) var logRetentionMB: String?
+    @Option(Keys.maxDiskMB) var maxDiskMB: String?
     @Option(Keys.persistenceInterval) var persistenceInterval: String?
     @Option(Keys.maxVectorsPerIndex) var maxVectorsPerIndex: String?
     @Option(Keys.maxUnindexedRows) var maxUnindexedRows: String?

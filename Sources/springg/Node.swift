@@ -71,6 +71,16 @@ struct Node {
                 logger.info("Checkpoint written", metadata: metadata)
             }
         }
+        options.trimmed = { report in
+            if report.segments > 0 {
+                logger.info(
+                    "Old segments of the log removed",
+                    metadata: ["segments": "\(report.segments)", "first_lsn": "\(report.first)"]
+                )
+            }
+            if let failure = report.failure { logger.warning("Old segments of the log stay: \(failure)") }
+        }
+        options.roomFound = { logger.info("There is room on the disk again: writes go on") }
         options.writesFail = { error in logger.error("Writes fail: \(error)") }
         let database: Database
         do {
@@ -119,6 +129,12 @@ struct Node {
         options.maxUnindexedRows = settings[Keys.maxUnindexedRows]
         options.maxMemoryBytes = settings[Keys.maxMemoryMB] << 20
         options.writeZerosAhead = settings[Keys.logWriteZerosAhead]
+        options.maxDiskBytes = settings[Keys.maxDiskMB] << 20
+        let (seconds, megabytes) = (settings[Keys.logRetention].seconds, settings[Keys.logRetentionMB])
+        options.retention = RetentionPolicy(
+            seconds: seconds > 0 ? UInt64(seconds.rounded(.up)) : nil,
+            bytes: megabytes > 0 ? megabytes << 20 : nil
+        )
         options.checkpointSeconds = settings[Keys.persistenceInterval].seconds
         options.progress = progress
         return options

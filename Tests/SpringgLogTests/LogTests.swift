@@ -159,11 +159,11 @@ struct LogTests {
         #expect(try log.trim().isEmpty)
         log.markApplied(LSN(60))
         log.markCheckpointed(LSN(50))
-        let before = log.segmentCount
+        let before = log.segments.count
         let removed = try log.trim(RetentionFloors(shipped: LSN(30)))
         #expect(!removed.isEmpty)
         #expect(log.watermarks.trimmed <= LSN(30))
-        #expect(log.segmentCount == before - removed.count)
+        #expect(log.segments.count == before - removed.count)
         #expect(throws: LogError.self) { try LogCursor(log: log, from: LSN(1)).next() }
         let rest = LogCursor(log: log, from: log.watermarks.trimmed.next)
         #expect(try rest.next()?.lsn == log.watermarks.trimmed.next)

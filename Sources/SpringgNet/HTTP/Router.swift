@@ -3,6 +3,7 @@ package import NIOHTTP1
 /// What a request asks for, by method and path.
 package enum Endpoint: Sendable, Equatable {
     case health
+    case nodeStats
     case listIndexes
     case createIndex
     case deleteIndex
@@ -23,7 +24,7 @@ package enum Endpoint: Sendable, Equatable {
     var scope: ScopeSet? {
         switch self {
         case .health: nil
-        case .listIndexes, .indexStats, .getVector, .search: .read
+        case .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
         case .internalIndexes, .clusterStatus, .replicate, .syncManifest, .syncBlock: .internal
         }
@@ -89,6 +90,8 @@ package enum Router {
         switch parts.count {
         case 2 where parts[0] == Part.api && parts[1] == Part.health:
             return [(.GET, Target(endpoint: .health))]
+        case 2 where parts[0] == Part.api && parts[1] == Part.stats:
+            return [(.GET, Target(endpoint: .nodeStats))]
         case 2... where parts[0] == Part.api && parts[1] == Part.indexes:
             return self.indexCandidates(parts)
         case 2... where parts[0] == Part.internal:

@@ -5,15 +5,23 @@ import SpringgProjections
 /// `/api/health` and `/api/indexes…`.
 extension Worker {
     func health() -> Answer {
-        switch self.context.database.health {
-        case .healthy:
-            return .success { $0.raw(#"{"status":"healthy","service":"springg"}"#) }
-        case .readOnly(let reason):
-            var answer = Answer.success { body in
-                body.raw(#"{"status":"unhealthy","service":"springg","reason":"#)
+        func answer(_ status: String, _ reason: String) -> Answer {
+            .success { body in
+                body.raw(#"{"status":"#)
+                body.string(status)
+                body.raw(#","service":"springg","reason":"#)
                 body.string(reason)
                 body.raw("}")
             }
+        }
+        switch self.context.database.health {
+        case .healthy:
+            return .success { $0.raw(#"{"status":"healthy","service":"springg"}"#) }
+        case .full(let reason):
+            // 200: reads are served, and a node that is replaced for want of room takes its data with it.
+            return answer("degraded", reason)
+        case .readOnly(let reason):
+            var answer = answer("unhealthy", reason)
             answer.status = .serviceUnavailable
             return answer
         }

@@ -73,6 +73,7 @@ extension Worker {
         let ticket = connection.ticket
         switch target.endpoint {
         case .health: return self.health()
+        case .nodeStats: return self.nodeStats()
         case .listIndexes, .internalIndexes: return self.listIndexes()
         case .createIndex: return try self.createIndex(target, body, ticket)
         case .deleteIndex: return try self.deleteIndex(target, ticket)

@@ -39,6 +39,19 @@ struct CheckpointFiles {
         }.sorted(by: >)
     }
 
+    /// Bytes of all files.
+    func bytes() throws(FileSystemError) -> Int {
+        do throws(FileSystemError) {
+            var sum = 0
+            for name in try fileSystem.list(directory) {
+                sum += try fileSystem.open(directory + "/" + name, .read).size()
+            }
+            return sum
+        } catch  where error.code == ENOENT {
+            return 0
+        }
+    }
+
     /// Removes every file that belongs to none of the checkpoints in `kept`: older ones, and what an interrupted one left.
     ///
     /// A manifest goes before its rows, so that no manifest ever names a file that is gone.

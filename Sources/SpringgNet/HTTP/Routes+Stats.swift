@@ -1,0 +1,38 @@
+import SpringgLog
+import SpringgProjections
+
+/// `/api/stats`: the node as a whole.
+extension Worker {
+    func nodeStats() -> Answer {
+        let database = self.context.database
+        let (log, memory, disk) = (database.log, database.memory, database.disk)
+        let watermarks = log.watermarks
+        let indexes = database.indexes()
+        return .success(capacity: 1024) { body in
+            func field(_ name: StaticString, _ value: Int) {
+                body.raw(name)
+                body.integer(value)
+            }
+            field(#"{"indexes":"#, indexes.count)
+            field(#","vectors":"#, database.vectorCount)
+            body.raw(#","digest":"#)
+            body.string(database.digest.description)
+            field(#","memory":{"bytes":"#, memory.totalBytes)
+            field(#","limit_bytes":"#, memory.limitBytes)
+            field(#"},"disk":{"log_bytes":"#, disk.logBytes)
+            field(#","checkpoint_bytes":"#, disk.checkpointBytes)
+            field(#","limit_bytes":"#, disk.limitBytes)
+            body.raw(#","full":"#)
+            body.bool(log.full != nil)
+            body.raw(#"},"log":{"origin":"#)
+            body.string(log.origin.description)
+            field(#","segments":"#, log.segments.count)
+            field(#","first_lsn":"#, Int(watermarks.trimmed.next.rawValue))
+            field(#","checkpointed_lsn":"#, Int(watermarks.checkpointed.rawValue))
+            field(#","applied_lsn":"#, Int(watermarks.applied.rawValue))
+            field(#","durable_lsn":"#, Int(watermarks.durable.rawValue))
+            field(#","appended_lsn":"#, Int(watermarks.appended.rawValue))
+            body.raw("}}")
+        }
+    }
+}
