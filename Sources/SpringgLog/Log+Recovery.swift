@@ -66,7 +66,8 @@ extension Log {
                 writingZeros: options.writeZerosAhead,
                 fileSystem
             )
-            file = try LogWriter.publishSegment(prepared, header, path: path, in: directory, fileSystem)
+            file = try LogWriter.publishSegment(prepared, header, path: path, fileSystem)
+            try io { () throws(FileSystemError) in try fileSystem.syncDirectory(directory) }
             outcome.lastHeader = header
             outcome.lastSegment = path
             outcome.endOffset = SegmentHeader.bytes

@@ -280,7 +280,16 @@ public final class LogWriter {
             previousSeconds: end.highestHLC.secondsRoundedUp
         )
         let path = log.directory + "/" + SegmentHeader.fileName(firstLSN: header.firstLSN)
-        file = try LogWriter.publishSegment(prepared, header, path: path, in: log.directory, log.fileSystem)
+        let published = try LogWriter.publishSegment(prepared, header, path: path, log.fileSystem)
+        do throws(FileSystemError) {
+            try log.fileSystem.syncDirectory(log.directory)
+        } catch {
+            // The segment may have its name or not: neither it nor the one before may be written to.
+            let failure = LogError.readOnly(reason: "\(error)")
+            log.fail(failure)
+            throw failure
+        }
+        file = published
         self.path = path
         fileBytes = header.fileBytes
         firstLSN = header.firstLSN
@@ -305,14 +314,11 @@ public final class LogWriter {
         }
     }
 
-    /// Gives a prepared file its header and its name.
-    ///
-    /// Durable on return.
+    /// Gives a prepared file its header and its name, which is durable when the directory has been synced.
     static func publishSegment(
         _ prepared: (path: String, bytes: Int),
         _ header: SegmentHeader,
         path: String,
-        in directory: String,
         _ fileSystem: any FileSystem
     ) throws(LogError) -> any File {
         try Log.io { () throws(FileSystemError) in
@@ -323,7 +329,6 @@ public final class LogWriter {
             }
             try file.sync()
             try fileSystem.rename(prepared.path, to: path)
-            try fileSystem.syncDirectory(directory)
             return file
         }
     }

@@ -334,6 +334,7 @@ private final class SimulatedFile: File {
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws(FileSystemError) {
         let copy = Array(bytes)
+        let wasStopped = system.isStopped
         do throws(FileSystemError) {
             try call("pwrite") { content, state throws(FileSystemError) in
                 try store(copy, at: offset, &content, state)
@@ -341,7 +342,7 @@ private final class SimulatedFile: File {
         } catch {
             // A write that failed may have got some of its bytes to the file: here about the first half.
             system.state.withLock { state in
-                guard state.life == life, var content = state.files[file] else { return }
+                guard !wasStopped, state.life == life, var content = state.files[file] else { return }
                 try? store(Array(copy.prefix(copy.count / 16 * 8)), at: offset, &content, state)
                 state.files[file] = content
             }

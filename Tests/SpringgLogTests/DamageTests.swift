@@ -151,6 +151,39 @@ struct DamageTests {
         #expect(torn > 0)
     }
 
+    @Test(
+        "an error from any call: the writer goes on or stops for good, and every acknowledged batch is there either way"
+    )
+    func anyCallFails() throws {
+        var random = SeededRandom.fromEnvironment("anyCallFails")
+        for call in 1... {
+            var wasMet = false
+            for variant in 0..<4 {
+                let disk = SimulatedFileSystem()
+                let options = LogHarness.options(segmentBytes: 3000)
+                let (_, writer, _, _) = try LogHarness.open(disk, options)
+                let calls = disk.calls
+                disk.fail(callFromNow: call, .error(variant.isMultiple(of: 2) ? EIO : ENOSPC))
+                var acknowledged: [LogHarness.Fact] = []
+                // Large and small ones in turn: what finds no room in a new segment may find some in the old one.
+                for batch in 0..<16 {
+                    do throws(LogError) {
+                        let dimensions = batch.isMultiple(of: 2) ? 240 : 4
+                        acknowledged += try LogHarness.append(writer, ["b\(batch)"], dimensions: dimensions)
+                    } catch {}
+                }
+                writer.close()
+                wasMet = disk.calls - calls >= call
+                variant < 2 ? disk.kill() : disk.crash(using: &random)
+                let facts = try LogHarness.open(disk, options).facts
+                #expect(Array(facts.prefix(acknowledged.count)) == acknowledged, "call \(call), variant \(variant)")
+                // The batch whose sync failed may be there; after it nothing was taken.
+                #expect(facts.count <= acknowledged.count + 1)
+            }
+            if !wasMet { break }
+        }
+    }
+
     @Test("a torn end is kept in a file before it is cut off")
     func tornCopy() throws {
         let disk = SimulatedFileSystem()

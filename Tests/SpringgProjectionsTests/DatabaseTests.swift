@@ -227,7 +227,7 @@ struct DatabaseTests {
         // The operator is told once, with what to do, not once a write.
         #expect(reports.withLock { $0.count } == 1)
         #expect(reports.withLock { $0.allSatisfy { $0.contains("Free space") } })
-        #expect(database.health == .healthy)
+        if case .full = database.health {} else { Issue.record("\(database.health)") }
         #expect(database.vectorCount == acknowledged)
         disk.setCapacity(nil)
         let after = DatabaseTests.write(
@@ -235,6 +235,7 @@ struct DatabaseTests {
             [try DatabaseTests.put("a", "again", Array(repeating: 1, count: 256))]
         )
         #expect(DatabaseTests.error(after.first) == nil)
+        #expect(database.health == .healthy)
         database.close()
         disk.kill()
         #expect(try DatabaseTests.open(disk).vectorCount == acknowledged + 1)
