@@ -31,6 +31,8 @@ public struct IndexStats: Sendable {
     public let vectorCount: Int
     /// Bytes of memory it holds.
     public let memoryBytes: Int
+    /// Bytes of its graph, codes included; part of `memoryBytes`.
+    public let graphMemoryBytes: Int
     /// Bytes of its records in the log.
     public let diskBytes: Int
     /// True when events were applied that no checkpoint holds.
@@ -65,7 +67,9 @@ public final class VectorIndex: Sendable {
     let store: VectorStore
     /// The create by which it exists.
     let version: EventVersion
-    let graph: HNSWGraph
+    let current: CurrentGraph
+    /// The graph as it is now; another may take its place.
+    var graph: HNSWGraph { current.graph }
     /// Whether the indexer has been told of this index, and is not done with it.
     let isBeingIndexed = Atomic<Bool>(false)
     private let resources: ProjectionResources
@@ -84,11 +88,13 @@ public final class VectorIndex: Sendable {
         self.version = version
         self.store = store
         self.resources = resources
-        graph = HNSWGraph(
-            parameters: HNSWParameters(options),
-            store: store,
-            walks: resources.walks,
-            memory: resources.memory
+        current = CurrentGraph(
+            HNSWGraph(
+                parameters: HNSWParameters(options),
+                store: store,
+                walks: resources.walks,
+                memory: resources.memory
+            )
         )
     }
 
@@ -167,6 +173,7 @@ public final class VectorIndex: Sendable {
         _ plan: inout SearchPlan,
         _ predicate: ((UInt32) -> Bool)?
     ) -> [ExactSearch.Candidate] {
+        let graph = graph
         let ef = max(1, ef ?? graph.parameters.ef)
         let walks = method.map { $0 == .hnsw } ?? GraphSearch.pays(k: k, ef: ef, rowsLinked: graph.count)
         if walks, k > 0 {
@@ -176,7 +183,8 @@ public final class VectorIndex: Sendable {
                         query,
                         k: k,
                         ef: ef,
-                        in: graph,
+                        in: current,
+                        of: store,
                         at: moment,
                         scratch,
                         plan: &plan,
@@ -197,7 +205,7 @@ public final class VectorIndex: Sendable {
     ///
     /// For those who keep projections without a database's threads.
     package func indexNow() {
-        Linker(graph: graph, memoryLimit: 0, scratch: WalkScratch()).finish()
+        Linker(current, memoryLimit: 0, scratch: WalkScratch()).finish()
     }
 
     /// What is wrong with the graph, while nothing changes it.
@@ -236,12 +244,14 @@ public final class VectorIndex: Sendable {
     /// The numbers of this index.
     public var stats: IndexStats {
         let counters = counters.withLock { $0 }
+        let graphBytes = graph.bytes
         let (count, digest) = store.shared.withLock { ($0.table.count, $0.digest) }
         return IndexStats(
             name: name,
             dimensions: dimensions,
             vectorCount: count,
-            memoryBytes: store.bytes + graph.bytes,
+            memoryBytes: store.bytes + graphBytes,
+            graphMemoryBytes: graphBytes,
             diskBytes: counters.logBytes,
             dirty: counters.lastLSN > epochs.checkpointedLSN,
             digest: digest,

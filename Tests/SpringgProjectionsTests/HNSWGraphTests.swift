@@ -106,6 +106,21 @@ struct HNSWGraphTests {
         #expect(churned.index.stats.memoryBytes <= 2 * fresh.index.stats.memoryBytes)
     }
 
+    @Test("a graph that lost most of its rows gives their memory back, and finds the others as before")
+    func renumbering() throws {
+        let data = try HNSWGraphTests.fixture.get()
+        var harness = try HNSWGraphTests.filled(data)
+        let full = harness.index.stats
+        let kept = data.rows.count / 4
+        for id in data.ids.dropFirst(kept) { harness.delete(id) }
+        harness.settle()
+        let left = harness.index.stats
+        #expect(harness.index.graphViolations == [])
+        #expect(left.indexed == kept)
+        #expect(left.graphMemoryBytes < full.graphMemoryBytes / 2)
+        #expect(harness.recall(data.queries) >= 0.98)
+    }
+
     @Test("whatever is put, replaced and deleted: never a dead row, never fewer than k, every row can be reached")
     func model() throws {
         var random = SeededRandom.fromEnvironment("model")

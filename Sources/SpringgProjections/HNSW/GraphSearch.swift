@@ -51,13 +51,13 @@ enum GraphSearch {
         _ query: UnsafeBufferPointer<Float>,
         k: Int,
         ef: Int,
-        in graph: HNSWGraph,
+        in current: CurrentGraph,
+        of store: VectorStore,
         at moment: LSN,
         _ scratch: WalkScratch,
         plan: inout SearchPlan,
         accepting predicate: ((UInt32) -> Bool)? = nil
     ) -> [ExactSearch.Candidate]? {
-        let store = graph.store
         scratch.distances = 0
         scratch.nodesVisited = 0
         return ExactSearch.withScorer(query, store) { scorer in
@@ -69,6 +69,8 @@ enum GraphSearch {
                 scanned.append(slot..<slot + UInt32(count))
             }
             plan.exactComparisons = plan.unindexedScanned
+            // Only now: what another linked meanwhile is in the graph as it is now.
+            let graph = current.graph
             guard let code = encode(scorer, scratch, graph), let (start, top) = graph.entryPoint() else { return nil }
             let wanted = candidatesCompared(k: k)
             plan.method = .hnsw
@@ -77,14 +79,19 @@ enum GraphSearch {
             // Rows that died and are still linked take places in the pool: once more with room for them, if they are many.
             for _ in 0..<2 {
                 let nearest = graph.descend(code, from: start, top: top, bottom: 0, scratch)
-                // Slots that are given out from here on are younger than this moment: the walk passes over them.
-                scratch.clearVisited(slots: graph.slots)
-                mark(scanned, scratch)
-                let wasScanned = isMarked(nearest.slot, scratch)
-                graph.walk(code, from: nearest, level: 0, ef: plan.ef, scratch, accepting: predicate)
+                // Numbers that are given out from here on are younger than this moment: the walk passes over them.
+                scratch.clearVisited(nodes: graph.nodesUsed)
+                graph.walk(
+                    code,
+                    from: nearest,
+                    level: 0,
+                    ef: plan.ef,
+                    scratch,
+                    accepting: predicate.map { accepts in { accepts(graph.slot(of: $0)) } }
+                )
                 let (pool, count) =
                     predicate == nil ? (scratch.pool, scratch.count) : (scratch.accepted, scratch.acceptedCount)
-                found = choose(pool, count, wanted, moment, store, without: wasScanned ? nearest.slot : nil)
+                found = choose(pool, count, wanted, graph, moment, without: scanned)
                 let hidden = count - found
                 if found == min(wanted, count) || hidden == 0 { break }
                 plan.ef = min(plan.ef * 2 + hidden, efMax)
@@ -113,26 +120,37 @@ enum GraphSearch {
         return factor > 0 ? HNSWGraph.Query(code: code, factor: factor) : nil
     }
 
-    /// Moves the first `wanted` candidates that are visible to the front of the pool; returns how many there are.
+    /// Puts the slots of the first `wanted` candidates that are visible to the front of the pool; returns how many there
+    /// are.
     private static func choose(
         _ pool: UnsafeMutablePointer<UInt64>,
         _ count: Int,
         _ wanted: Int,
+        _ graph: HNSWGraph,
         _ moment: LSN,
-        _ store: VectorStore,
-        without scanned: UInt32?
+        without scanned: [Range<UInt32>]
     ) -> Int {
         var found = 0
         for place in 0..<count where found < wanted {
-            let slot = Candidate.slot(pool[place])
-            guard slot != scanned, store.isVisible(slot, at: moment) else { continue }
-            pool[found] = pool[place]
+            let slot = graph.slot(of: Candidate.node(pool[place]))
+            guard graph.store.isVisible(slot, at: moment), !contains(scanned, slot) else { continue }
+            pool[found] = UInt64(slot)
             found += 1
         }
         return found
     }
 
-    /// Scores candidates by their floats.
+    /// Whether one of some ascending ranges holds the slot.
+    private static func contains(_ ranges: [Range<UInt32>], _ slot: UInt32) -> Bool {
+        var (low, high) = (0, ranges.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if ranges[middle].upperBound <= slot { low = middle + 1 } else { high = middle }
+        }
+        return low < ranges.count && ranges[low].contains(slot)
+    }
+
+    /// Scores slots by their floats.
     private static func compare(
         _ pool: UnsafeMutablePointer<UInt64>,
         _ count: Int,
@@ -140,31 +158,18 @@ enum GraphSearch {
         _ best: inout BoundedHeap
     ) {
         let store = scorer.store
+        func slot(_ place: Int) -> UInt32 { UInt32(truncatingIfNeeded: pool[place]) }
         func prefetch(_ place: Int) {
             guard place < count else { return }
-            let row = UnsafeRawPointer(store.vector(of: Candidate.slot(pool[place])).baseAddress)
+            let row = UnsafeRawPointer(store.vector(of: slot(place)).baseAddress)
             guard let row else { return }
             for offset in stride(from: 0, to: store.layout.rowBytes, by: 64) { springg_prefetch(row + offset) }
         }
         prefetch(0)
         for place in 0..<count {
             prefetch(place + 1)
-            let slot = Candidate.slot(pool[place])
-            guard let row = store.vector(of: slot).baseAddress else { continue }
-            scorer.offer(slot, row, store.scale(of: slot), 1, to: &best)
+            guard let row = store.vector(of: slot(place)).baseAddress else { continue }
+            scorer.offer(slot(place), row, store.scale(of: slot(place)), 1, to: &best)
         }
-    }
-
-    private static func mark(_ ranges: [Range<UInt32>], _ scratch: WalkScratch) {
-        for range in ranges {
-            for slot in range where Int(slot) >> 6 < scratch.visitedWords {
-                scratch.visited[Int(slot) >> 6] |= 1 << UInt64(slot & 63)
-            }
-        }
-    }
-
-    private static func isMarked(_ slot: UInt32, _ scratch: WalkScratch) -> Bool {
-        let word = Int(slot) >> 6
-        return word < scratch.visitedWords && scratch.visited[word] & (1 << UInt64(slot & 63)) != 0
     }
 }

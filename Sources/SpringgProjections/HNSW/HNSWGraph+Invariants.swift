@@ -12,8 +12,8 @@ extension HNSWGraph {
         var seen = BitSet()
         seen.insert(Int(start))
         var frontier = [start]
-        while let slot = frontier.popLast() {
-            forEachLink(slot, 0) { link in
+        while let node = frontier.popLast() {
+            forEachLink(node, 0) { link in
                 guard !seen.contains(Int(link)) else { return }
                 seen.insert(Int(link))
                 frontier.append(link)
@@ -28,29 +28,34 @@ extension HNSWGraph {
     func violations() -> [String] {
         var found: [String] = []
         var nodes = 0
-        linked.forEach { slot in
+        linked.forEach { node in
             nodes += 1
-            for level in 0...level(slot) {
+            for level in 0...level(node) {
                 var seen = Set<UInt32>()
-                forEachLink(slot, level) { link in
-                    if link == slot { found.append("slot \(slot) is its own neighbour on level \(level)") }
-                    if !seen.insert(link).inserted { found.append("slot \(slot) has \(link) twice on level \(level)") }
+                forEachLink(node, level) { link in
+                    if link == node { found.append("node \(node) is its own neighbour on level \(level)") }
+                    if !seen.insert(link).inserted { found.append("node \(node) has \(link) twice on level \(level)") }
                     if !linked.contains(Int(link)) {
-                        found.append("slot \(slot) leads to \(link) on level \(level), which is not in the graph")
+                        found.append("node \(node) leads to \(link) on level \(level), which is not in the graph")
                     } else if self.level(link) < level {
-                        found.append("slot \(slot) leads to \(link) on level \(level), which that does not have")
+                        found.append("node \(node) leads to \(link) on level \(level), which that does not have")
                     }
                 }
             }
         }
+        linked.forEach { node in
+            if self.node(of: slot(of: node)) != node {
+                found.append("node \(node) is not the one of slot \(slot(of: node))")
+            }
+        }
         if nodes != count { found.append("\(count) nodes are counted, and \(nodes) are there") }
-        if let (slot, level) = entryPoint() {
-            if !linked.contains(Int(slot)) { found.append("the entry point \(slot) is not in the graph") }
-            if self.level(slot) != level { found.append("the entry point \(slot) is said to be on level \(level)") }
+        if let (node, level) = entryPoint() {
+            if !linked.contains(Int(node)) { found.append("the entry point \(node) is not in the graph") }
+            if self.level(node) != level { found.append("the entry point \(node) is said to be on level \(level)") }
         } else if nodes > 0 {
             found.append("\(nodes) nodes and no entry point")
         }
-        for slot in unreachable() { found.append("slot \(slot) cannot be reached") }
+        for node in unreachable() { found.append("node \(node) cannot be reached") }
         return found
     }
 }

@@ -11,34 +11,35 @@ import Synchronization
 extension HNSWGraph {
     /// Takes nodes out.
     ///
-    /// Their own links stay until no walk can stand on them; the caller waits for that before their slots are used again.
+    /// Their own links stay until no walk can stand on them; the caller waits for that before their numbers and slots are used again.
     func remove(_ removed: BitSet, _ scratch: WalkScratch) {
-        linked.forEach { slot in
-            guard !removed.contains(Int(slot)) else { return }
-            for level in 0...level(slot) {
+        linked.forEach { node in
+            guard !removed.contains(Int(node)) else { return }
+            for level in 0...level(node) {
                 var leadsAway = false
-                forEachLink(slot, level) { if removed.contains(Int($0)) { leadsAway = true } }
-                if leadsAway { reconnect(slot, level, without: removed, scratch) }
+                forEachLink(node, level) { if removed.contains(Int($0)) { leadsAway = true } }
+                if leadsAway { reconnect(node, level, without: removed, scratch) }
             }
         }
         var count = 0
-        removed.forEach { slot in
-            guard linked.contains(Int(slot)) else { return }
-            markUnlinked(slot)
+        removed.forEach { node in
+            guard linked.contains(Int(node)) else { return }
+            markUnlinked(node)
             count += 1
         }
         changesSinceSweep += count
-        if let (slot, _) = entryPoint(), removed.contains(Int(slot)) { chooseEntry() }
+        changesSinceRenumbering += count
+        if let (node, _) = entryPoint(), removed.contains(Int(node)) { chooseEntry() }
     }
 
-    /// The node on the highest level becomes the entry point; of several the one of the lowest slot.
+    /// The node on the highest level becomes the entry point; of several the one of the lowest number.
     private func chooseEntry() {
-        var best: (slot: UInt32, level: Int)?
-        linked.forEach { slot in
-            let level = level(slot)
-            if level > best?.level ?? -1 { best = (slot, level) }
+        var best: (node: UInt32, level: Int)?
+        linked.forEach { node in
+            let level = level(node)
+            if level > best?.level ?? -1 { best = (node, level) }
         }
-        entry.store(best.map { UInt64($0.level) << 32 | UInt64($0.slot) } ?? .max, ordering: .releasing)
+        entry.store(best.map { UInt64($0.level) << 32 | UInt64($0.node) } ?? .max, ordering: .releasing)
     }
 
     private func reconnect(_ node: UInt32, _ level: Int, without removed: BitSet, _ scratch: WalkScratch) {
@@ -74,17 +75,17 @@ extension HNSWGraph {
     /// Removed nodes whose neighbours one node considers: bounds the work where a whole region goes at once.
     private static let removedLookedThrough = 64
 
-    /// Gives a node the best of some slots as its neighbours.
-    private func reselect(_ node: UInt32, _ level: Int, among slots: [UInt32], _ scratch: WalkScratch) {
+    /// Gives a node the best of some others as its neighbours.
+    private func reselect(_ node: UInt32, _ level: Int, among nodes: [UInt32], _ scratch: WalkScratch) {
         let query = query(of: node)
-        scratch.clearPool(ef: slots.count + 1)
+        scratch.clearPool(ef: nodes.count + 1)
         var count = 0
-        for start in stride(from: 0, to: slots.count, by: WalkScratch.batchMax) {
-            let size = min(WalkScratch.batchMax, slots.count - start)
-            for offset in 0..<size { gather(slots[start + offset], offset, scratch) }
-            compareBatch(query, size, scratch) { slot, similarity in
-                let candidate = Candidate.make(similarity: similarity, slot: slot)
-                _ = Candidate.insert(candidate, into: scratch.pool, count: &count, limit: slots.count + 1)
+        for start in stride(from: 0, to: nodes.count, by: WalkScratch.batchMax) {
+            let size = min(WalkScratch.batchMax, nodes.count - start)
+            for offset in 0..<size { gather(nodes[start + offset], offset, scratch) }
+            compareBatch(query, size, scratch) { node, similarity in
+                let candidate = Candidate.make(similarity: similarity, node: node)
+                _ = Candidate.insert(candidate, into: scratch.pool, count: &count, limit: nodes.count + 1)
             }
         }
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity(level)) { chosen in
@@ -105,7 +106,7 @@ extension HNSWGraph {
             let lost = unreachable()
             if lost.isEmpty { break }
             found += lost.count
-            for slot in lost { relink(slot, scratch) }
+            for node in lost { relink(node, scratch) }
         }
         return found
     }
@@ -113,27 +114,27 @@ extension HNSWGraph {
     /// Rounds of a sweep: one is the rule, two are seen.
     private static let sweepsMax = 8
 
-    private func relink(_ slot: UInt32, _ scratch: WalkScratch) {
+    private func relink(_ node: UInt32, _ scratch: WalkScratch) {
         guard let (start, top) = entryPoint() else { return }
-        let query = query(of: slot)
+        let query = query(of: node)
         let nearest = descend(query, from: start, top: top, bottom: 0, scratch)
-        scratch.clearVisited(slots: slots)
+        scratch.clearVisited(nodes: nodesUsed)
         // Not through the lost node itself: what is found has to be reachable without it.
-        scratch.visited[Int(slot) >> 6] |= 1 << UInt64(slot & 63)
-        guard nearest.slot != slot else { return relinkFromEntry(slot) }
+        scratch.visited[Int(node) >> 6] |= 1 << UInt64(node & 63)
+        guard nearest.node != node else { return relinkFromEntry(node) }
         walk(query, from: nearest, level: 0, ef: parameters.efConstruction, scratch)
         var candidates: [UInt32] = []
-        for place in 0..<scratch.count { candidates.append(Candidate.slot(scratch.pool[place])) }
-        if links(slot, 0)[0].load(ordering: .relaxed) == HNSWGraph.none {
-            reselect(slot, 0, among: candidates, scratch)
+        for place in 0..<scratch.count { candidates.append(Candidate.node(scratch.pool[place])) }
+        if links(node, 0)[0].load(ordering: .relaxed) == HNSWGraph.none {
+            reselect(node, 0, among: candidates, scratch)
         }
-        for candidate in candidates where append(slot, to: candidate, 0) { return }
-        if let nearest = candidates.first { replaceLast(of: nearest, 0, with: slot) }
+        for candidate in candidates where append(node, to: candidate, 0) { return }
+        if let nearest = candidates.first { replaceLast(of: nearest, 0, with: node) }
     }
 
     /// A node that greedy steps reach on an upper level, and none on the lowest: the entry point takes it as neighbour.
-    private func relinkFromEntry(_ slot: UInt32) {
-        guard let (start, _) = entryPoint(), start != slot else { return }
-        if !append(slot, to: start, 0) { replaceLast(of: start, 0, with: slot) }
+    private func relinkFromEntry(_ node: UInt32) {
+        guard let (start, _) = entryPoint(), start != node else { return }
+        if !append(node, to: start, 0) { replaceLast(of: start, 0, with: node) }
     }
 }

@@ -9,17 +9,17 @@ extension HNSWGraph {
         let factor: Float
     }
 
-    func query(of slot: UInt32) -> Query { Query(code: code(slot), factor: factor(slot).pointee) }
+    func query(of node: UInt32) -> Query { Query(code: code(node), factor: factor(node).pointee) }
 
     @inline(__always)
-    func similarity(_ query: Query, _ slot: UInt32, _ scratch: WalkScratch) -> Float {
-        scratch.rows[0] = UnsafePointer(code(slot))
+    func similarity(_ query: Query, _ node: UInt32, _ scratch: WalkScratch) -> Float {
+        scratch.rows[0] = UnsafePointer(code(node))
         springg_dots_s8(query.code, scratch.rows, codeBytes, 1, scratch.dots)
         scratch.distances &+= 1
-        return Float(scratch.dots[0]) * query.factor * factor(slot).pointee
+        return Float(scratch.dots[0]) * query.factor * factor(node).pointee
     }
 
-    /// Similarities of the batch's first `count` slots, which `use` gets one by one.
+    /// Similarities of the batch's first `count` nodes, which `use` gets one by one.
     @inline(__always)
     func compareBatch(
         _ query: Query,
@@ -31,13 +31,13 @@ extension HNSWGraph {
         springg_dots_s8(query.code, scratch.rows, codeBytes, count, scratch.dots)
         scratch.distances &+= count
         for place in 0..<count {
-            let slot = scratch.batch[place]
-            use(slot, Float(scratch.dots[place]) * query.factor * factor(slot).pointee)
+            let node = scratch.batch[place]
+            use(node, Float(scratch.dots[place]) * query.factor * factor(node).pointee)
         }
     }
 
     /// The entry point and its level; nil while the graph is empty.
-    func entryPoint() -> (slot: UInt32, level: Int)? {
+    func entryPoint() -> (node: UInt32, level: Int)? {
         let word = entry.load(ordering: .acquiring)
         return word == .max ? nil : (UInt32(truncatingIfNeeded: word), Int(word >> 32))
     }
@@ -49,12 +49,12 @@ extension HNSWGraph {
         top: Int,
         bottom: Int,
         _ scratch: WalkScratch
-    ) -> (slot: UInt32, similarity: Float) {
-        var best = (slot: start, similarity: similarity(query, start, scratch))
+    ) -> (node: UInt32, similarity: Float) {
+        var best = (node: start, similarity: similarity(query, start, scratch))
         var level = top
         while level > bottom {
             scratch.nodesVisited &+= 1
-            let links = links(best.slot, level)
+            let links = links(best.node, level)
             var count = 0
             for place in 0..<parameters.M {
                 let link = links[place].load(ordering: .acquiring)
@@ -63,11 +63,11 @@ extension HNSWGraph {
                 scratch.rows[count] = UnsafePointer(code(link))
                 count &+= 1
             }
-            let before = best.slot
-            compareBatch(query, count, scratch) { slot, similarity in
-                if similarity > best.similarity { best = (slot, similarity) }
+            let before = best.node
+            compareBatch(query, count, scratch) { node, similarity in
+                if similarity > best.similarity { best = (node, similarity) }
             }
-            if best.slot == before { level -= 1 }
+            if best.node == before { level -= 1 }
         }
         return best
     }
@@ -78,7 +78,7 @@ extension HNSWGraph {
     /// way, and the nearest `ef` of all nodes seen on it that satisfy it are gathered beside the pool.
     func walk(
         _ query: Query,
-        from start: (slot: UInt32, similarity: Float),
+        from start: (node: UInt32, similarity: Float),
         level: Int,
         ef: Int,
         _ scratch: WalkScratch,
@@ -89,9 +89,9 @@ extension HNSWGraph {
         let words = scratch.visitedWords
         let capacity = capacity(level)
         var count = 1
-        pool[0] = Candidate.make(similarity: start.similarity, slot: start.slot)
-        visited[Int(start.slot) >> 6] |= 1 << UInt64(start.slot & 63)
-        if let predicate, predicate(start.slot) {
+        pool[0] = Candidate.make(similarity: start.similarity, node: start.node)
+        visited[Int(start.node) >> 6] |= 1 << UInt64(start.node & 63)
+        if let predicate, predicate(start.node) {
             scratch.accepted[0] = pool[0]
             scratch.acceptedCount = 1
         }
@@ -105,14 +105,14 @@ extension HNSWGraph {
             }
             pool[cursor] = candidate | Candidate.expanded
             nodes &+= 1
-            let links = links(Candidate.slot(candidate), level)
+            let links = links(Candidate.node(candidate), level)
             var fresh = 0
             for place in 0..<capacity {
                 let link = links[place].load(ordering: .acquiring)
                 if link == HNSWGraph.none { break }
                 let word = Int(link) >> 6
                 let bit: UInt64 = 1 << UInt64(link & 63)
-                // A slot beyond the bits is younger than this walk: its row is invisible here, or scanned.
+                // A number beyond the bits is younger than this walk: its row is invisible here, or scanned.
                 if word >= words || visited[word] & bit != 0 { continue }
                 visited[word] |= bit
                 batch[fresh] = link
@@ -121,12 +121,12 @@ extension HNSWGraph {
                 fresh &+= 1
             }
             var nearest = cursor
-            compareBatch(query, fresh, scratch) { slot, similarity in
-                let candidate = Candidate.make(similarity: similarity, slot: slot)
+            compareBatch(query, fresh, scratch) { node, similarity in
+                let candidate = Candidate.make(similarity: similarity, node: node)
                 if let place = Candidate.insert(candidate, into: pool, count: &count, limit: ef) {
                     nearest = min(nearest, place)
                 }
-                if let predicate, predicate(slot) {
+                if let predicate, predicate(node) {
                     _ = Candidate.insert(
                         candidate,
                         into: scratch.accepted,

@@ -2,16 +2,20 @@ import CSpringg
 import SpringgLog
 import Synchronization
 
-/// A hierarchical navigable small world (Malkov & Yashunin 2016) over the slots of a store.
+/// A hierarchical navigable small world (Malkov & Yashunin 2016) over the rows of a store.
 ///
 /// One indexer changes it, any number of walks read it meanwhile. A link is one atomic word, so a walk sees each link
 /// whole, and a list of which some links are new and some old is as good as either: all of them lead to nodes that are
 /// there. What a walk could have seen when it began is not written over before it has ended (`walks`).
 ///
+/// Nodes have numbers of their own, which never change; `renumbered` makes a graph with others beside this one.
+///
 /// Memory comes in chunks of nodes that never move:
 ///
 ///     node        links of level 0 (M0 × UInt32, ended by 0xFFFFFFFF when fewer), padded to a cache line, then its code
 ///     factors     capacity × Float32: 1 / length of the code
+///     slots       capacity × UInt32: where the row lies in the store
+///     levels      capacity × UInt8: the highest level that the node is on
 ///     upper       capacity × pointer: links of the levels above 0, M each, for the one node in M that has them
 final class HNSWGraph: @unchecked Sendable {
     // Why @unchecked: walks touch atomics, and codes that are written before any link leads to them and not again until
@@ -25,24 +29,27 @@ final class HNSWGraph: @unchecked Sendable {
     let store: VectorStore
     /// The walks in progress: each pins the number of unlinkings that it may have missed.
     let walks: ReadEpochs
-    private let memory: MemoryAccount
+    let memory: MemoryAccount
 
     let codeBytes: Int
     let linkBytes: Int
     private let nodeBytes: Int
     private let factorOffset: Int
+    private let slotOffset: Int
+    private let levelOffset: Int
     private let upperOffset: Int
     private let chunkBytes: Int
     private let shift: Int
     private let mask: Int
     /// Memory that a chunk aims at: as the store's, so that a small index stays small.
     private static let chunkTargetBytes = 1 << 20
-    /// Slots that a graph can name: walks keep a mark in the highest bit.
-    static let slotsMax = 1 << 31
+    /// Nodes, and slots, that a graph can name: walks keep a mark in the highest bit.
+    static let nodesMax = 1 << 31
 
-    /// Level of the entry point << 32 | its slot; `.max` while the graph is empty.
+    /// Level of the entry point << 32 | its number; `.max` while the graph is empty.
     let entry = Atomic<UInt64>(.max)
     private let directory: Atomic<UnsafeMutablePointer<UnsafeMutableRawPointer>?>
+    private let numbersGiven = Atomic<Int>(0)
     private let linkedCount = Atomic<Int>(0)
     private let bytesHeld = Atomic<Int>(0)
     /// Set when memory for more nodes was refused: rows wait unlinked then, and writers are not made to wait for them.
@@ -52,9 +59,15 @@ final class HNSWGraph: @unchecked Sendable {
     private var chunkCount = 0
     private var capacity = 16
     private var retired: [UnsafeMutablePointer<UnsafeMutableRawPointer>] = []
+    /// Numbers that no walk can come to any more, to be used again.
+    private var freeNumbers: [UInt32] = []
+    /// The node of each slot that is linked.
+    private var nodeOfSlot: [UInt32] = []
     var linked = BitSet()
     /// Links and unlinkings since every node was last seen to be reachable.
     var changesSinceSweep = 0
+    /// Links and unlinkings since the nodes got their numbers.
+    var changesSinceRenumbering = 0
     /// Monotonic nanoseconds before which no sweep is made for a few changes.
     var sweepDue: UInt64 = 0
 
@@ -71,7 +84,9 @@ final class HNSWGraph: @unchecked Sendable {
         self.shift = shift
         mask = (1 << shift) - 1
         factorOffset = nodeBytes << shift
-        upperOffset = factorOffset + 4 << shift
+        slotOffset = factorOffset + 4 << shift
+        levelOffset = slotOffset + 4 << shift
+        upperOffset = levelOffset + 1 << shift
         chunkBytes = upperOffset + MemoryLayout<UnsafeMutablePointer<Link>?>.stride << shift
         directory = Atomic(.allocate(capacity: capacity))
     }
@@ -93,8 +108,11 @@ final class HNSWGraph: @unchecked Sendable {
     /// Bytes of codes and links.
     var bytes: Int { bytesHeld.load(ordering: .relaxed) }
 
-    /// A node's highest level, by its slot alone: above each level goes one node in M (the paper's mL = 1 / ln M).
-    func level(_ slot: UInt32) -> Int {
+    /// Numbers that were ever given to nodes: what a walk's marks must cover.
+    var nodesUsed: Int { numbersGiven.load(ordering: .acquiring) }
+
+    /// The highest level of a new node, by its slot alone: above each level goes one node in M (the paper's mL = 1 / ln M).
+    private func drawLevel(_ slot: UInt32) -> Int {
         var word = UInt64(slot) &+ 0x9E37_79B9_7F4A_7C15
         word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
         word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
@@ -114,24 +132,45 @@ final class HNSWGraph: @unchecked Sendable {
     // MARK: - Nodes
 
     @inline(__always)
-    private func chunk(_ slot: UInt32) -> UnsafeMutableRawPointer {
+    private func chunk(_ node: UInt32) -> UnsafeMutableRawPointer {
         // Never nil after the initialiser; a chunk is there before a link leads into it.
-        directory.load(ordering: .acquiring).unsafelyUnwrapped[Int(slot) >> shift]
+        directory.load(ordering: .acquiring).unsafelyUnwrapped[Int(node) >> shift]
     }
 
     @inline(__always)
-    private func node(_ slot: UInt32) -> UnsafeMutableRawPointer {
-        chunk(slot) + (Int(slot) & mask) * nodeBytes
+    private func block(_ node: UInt32) -> UnsafeMutableRawPointer {
+        chunk(node) + (Int(node) & mask) * nodeBytes
     }
 
     @inline(__always)
-    func code(_ slot: UInt32) -> UnsafeMutablePointer<Int8> {
-        (node(slot) + linkBytes).assumingMemoryBound(to: Int8.self)
+    func code(_ node: UInt32) -> UnsafeMutablePointer<Int8> {
+        (block(node) + linkBytes).assumingMemoryBound(to: Int8.self)
     }
 
     @inline(__always)
-    func factor(_ slot: UInt32) -> UnsafeMutablePointer<Float> {
-        (chunk(slot) + factorOffset).assumingMemoryBound(to: Float.self) + (Int(slot) & mask)
+    func factor(_ node: UInt32) -> UnsafeMutablePointer<Float> {
+        (chunk(node) + factorOffset).assumingMemoryBound(to: Float.self) + (Int(node) & mask)
+    }
+
+    /// Where the node's row lies in the store.
+    @inline(__always)
+    func slot(of node: UInt32) -> UInt32 { slotPlace(node).pointee }
+
+    @inline(__always)
+    private func slotPlace(_ node: UInt32) -> UnsafeMutablePointer<UInt32> {
+        (chunk(node) + slotOffset).assumingMemoryBound(to: UInt32.self) + (Int(node) & mask)
+    }
+
+    /// The node of a slot that is linked.
+    ///
+    /// The indexer only.
+    func node(of slot: UInt32) -> UInt32 { nodeOfSlot[Int(slot)] }
+
+    /// A node's highest level.
+    func level(_ node: UInt32) -> Int { Int(levelPlace(node).pointee) }
+
+    private func levelPlace(_ node: UInt32) -> UnsafeMutablePointer<UInt8> {
+        (chunk(node) + levelOffset).assumingMemoryBound(to: UInt8.self) + (Int(node) & mask)
     }
 
     @inline(__always)
@@ -144,10 +183,10 @@ final class HNSWGraph: @unchecked Sendable {
 
     /// The links of a node on a level that it has: `capacity(level)` words.
     @inline(__always)
-    func links(_ slot: UInt32, _ level: Int) -> UnsafeMutablePointer<Link> {
-        if level == 0 { return node(slot).assumingMemoryBound(to: Link.self) }
-        guard let base = upper(chunk(slot), Int(slot) & mask).pointee else {
-            preconditionFailure("slot \(slot) has no links on level \(level)")
+    func links(_ node: UInt32, _ level: Int) -> UnsafeMutablePointer<Link> {
+        if level == 0 { return block(node).assumingMemoryBound(to: Link.self) }
+        guard let base = upper(chunk(node), Int(node) & mask).pointee else {
+            preconditionFailure("node \(node) has no links on level \(level)")
         }
         return base + (level - 1) * parameters.M
     }
@@ -157,8 +196,8 @@ final class HNSWGraph: @unchecked Sendable {
 
     /// Calls `body` with each link of a node.
     @inline(__always)
-    func forEachLink(_ slot: UInt32, _ level: Int, _ body: (UInt32) -> Void) {
-        let links = links(slot, level)
+    func forEachLink(_ node: UInt32, _ level: Int, _ body: (UInt32) -> Void) {
+        let links = links(node, level)
         for place in 0..<capacity(level) {
             let link = links[place].load(ordering: .acquiring)
             if link == HNSWGraph.none { return }
@@ -167,48 +206,83 @@ final class HNSWGraph: @unchecked Sendable {
     }
 
     /// Replaces the links of a node.
-    func setLinks(_ slot: UInt32, _ level: Int, _ new: UnsafeBufferPointer<UInt32>) {
-        let links = links(slot, level)
+    func setLinks(_ node: UInt32, _ level: Int, _ new: UnsafeBufferPointer<UInt32>) {
+        let links = links(node, level)
         for place in 0..<capacity(level) {
             let link = place < new.count ? new[place] : HNSWGraph.none
             if links[place].load(ordering: .relaxed) != link { links[place].store(link, ordering: .releasing) }
         }
     }
 
-    /// Makes room for a node; false when there is no memory for it.
+    /// Makes room for one more node; false when there is no memory for it.
     ///
     /// The indexer only.
-    func reserve(_ slot: UInt32, memoryLimit: Int) -> Bool {
-        precondition(Int(slot) < HNSWGraph.slotsMax, "slot \(slot) is beyond what a graph can name")
-        while Int(slot) >> shift >= chunkCount {
-            guard hasMemoryForChunk(limit: memoryLimit) else { return false }
-            addChunk()
-        }
+    func reserve(memoryLimit: Int) -> Bool {
+        guard freeNumbers.isEmpty, nodesUsed >> shift >= chunkCount else { return true }
+        guard hasMemoryForChunk(limit: memoryLimit) else { return false }
+        addChunk()
         return true
     }
 
-    /// Writes a node's code, with no links.
+    /// Makes the node of a row, with its code and no links; returns its number.
     ///
-    /// The indexer only, when room was made and no walk can come to the slot.
-    func makeNode(_ slot: UInt32) {
-        let level = level(slot)
-        let upper = upper(chunk(slot), Int(slot) & mask)
-        if level > 0, upper.pointee == nil {
+    /// The indexer only, when room was made.
+    func makeNode(_ slot: UInt32) -> UInt32 {
+        let node = makeNode(slot, level: drawLevel(slot))
+        let vector = store.vector(of: slot)
+        if let components = vector.baseAddress {
+            factor(node).pointee = VectorCode.encode(components, dimensions: vector.count, into: code(node))
+        }
+        return node
+    }
+
+    /// Gives a number to a row, whose code is still to be written.
+    func makeNode(_ slot: UInt32, level: Int) -> UInt32 {
+        let node = takeNumber()
+        if Int(slot) >= nodeOfSlot.count {
+            let missing = max(Int(slot) + 1 - nodeOfSlot.count, nodeOfSlot.count)
+            nodeOfSlot.append(contentsOf: repeatElement(HNSWGraph.none, count: missing))
+        }
+        nodeOfSlot[Int(slot)] = node
+        slotPlace(node).pointee = slot
+        levelPlace(node).pointee = UInt8(level)
+        let upper = upper(chunk(node), Int(node) & mask)
+        if level > 0 {
             let count = level * parameters.M
             let links = UnsafeMutablePointer<Link>.allocate(capacity: count)
             for place in 0..<count { (links + place).initialize(to: Atomic(HNSWGraph.none)) }
             upper.pointee = links
             account(count * 4)
         }
-        let empty = UnsafeBufferPointer<UInt32>(start: nil, count: 0)
-        for level in 0...level { setLinks(slot, level, empty) }
-        let vector = store.vector(of: slot)
-        guard let components = vector.baseAddress else { return }
-        factor(slot).pointee = VectorCode.encode(components, dimensions: vector.count, into: code(slot))
+        setLinks(node, 0, UnsafeBufferPointer(start: nil, count: 0))
+        return node
+    }
+
+    private func takeNumber() -> UInt32 {
+        if let number = freeNumbers.popLast() { return number }
+        let number = nodesUsed
+        precondition(number < HNSWGraph.nodesMax, "node \(number) is beyond what a graph can name")
+        numbersGiven.store(number + 1, ordering: .releasing)
+        return UInt32(number)
+    }
+
+    /// Takes back the number of a node that no walk can stand on.
+    ///
+    /// The indexer only.
+    func free(_ node: UInt32) {
+        let upper = upper(chunk(node), Int(node) & mask)
+        if let links = upper.pointee {
+            links.deallocate()
+            upper.pointee = nil
+            account(-level(node) * parameters.M * 4)
+        }
+        freeNumbers.append(node)
     }
 
     /// Whether one more chunk would fit.
-    func hasMemoryForChunk(limit: Int) -> Bool { limit == 0 || memory.total + chunkBytes <= limit }
+    func hasMemoryForChunk(limit: Int) -> Bool { hasMemory(for: chunkBytes, limit: limit) }
+
+    func hasMemory(for bytes: Int, limit: Int) -> Bool { limit == 0 || memory.total + bytes <= limit }
 
     private func addChunk() {
         // Never nil after the initialiser.
@@ -229,6 +303,8 @@ final class HNSWGraph: @unchecked Sendable {
             (chunk + place * nodeBytes + linkBytes).bindMemory(to: Int8.self, capacity: codeBytes)
         }
         (chunk + factorOffset).bindMemory(to: Float.self, capacity: mask + 1).initialize(repeating: 0, count: mask + 1)
+        (chunk + slotOffset).bindMemory(to: UInt32.self, capacity: mask + 1).initialize(repeating: 0, count: mask + 1)
+        (chunk + levelOffset).bindMemory(to: UInt8.self, capacity: mask + 1).initialize(repeating: 0, count: mask + 1)
         (chunk + upperOffset).bindMemory(to: UnsafeMutablePointer<Link>?.self, capacity: mask + 1)
             .initialize(repeating: nil, count: mask + 1)
         (chunks + chunkCount).initialize(to: chunk)
@@ -242,13 +318,13 @@ final class HNSWGraph: @unchecked Sendable {
         memory.add(count)
     }
 
-    func markLinked(_ slot: UInt32) {
-        linked.insert(Int(slot))
+    func markLinked(_ node: UInt32) {
+        linked.insert(Int(node))
         linkedCount.wrappingAdd(1, ordering: .acquiringAndReleasing)
     }
 
-    func markUnlinked(_ slot: UInt32) {
-        linked.remove(Int(slot))
+    func markUnlinked(_ node: UInt32) {
+        linked.remove(Int(node))
         linkedCount.wrappingSubtract(1, ordering: .acquiringAndReleasing)
     }
 }

@@ -96,7 +96,7 @@ final class Indexer: Sendable {
         var pulse = Pulse(events: resources.epochs.appliedLSN.rawValue, nanoseconds: monotonicNanoseconds())
         while !isStopping.load(ordering: .acquiring) {
             for index in requested.withLock({ requested in requested.take() }) {
-                let linker = Linker(graph: index.graph, memoryLimit: limits.memoryBytes, scratch: scratch)
+                let linker = Linker(index.current, memoryLimit: limits.memoryBytes, scratch: scratch)
                 jobs.append(Job(linker: linker, index: index))
             }
             pulse.measure(events: resources.epochs.appliedLSN.rawValue, over: Indexer.restNanoseconds)

@@ -5,12 +5,23 @@ import Synchronization
 ///
 /// One thread at a time: the indexer's, or a test's.
 final class Linker {
-    let graph: HNSWGraph
+    private let current: CurrentGraph
+    /// The one that searches take; nobody but this replaces it.
+    private var graph: HNSWGraph
     private let store: VectorStore
     private let memoryLimit: Int
     private let scratch: WalkScratch
-    /// Slots taken out, and the number of the unlinking that a walk must have begun after not to see them.
-    private var unlinked: [(after: UInt64, slots: BitSet)] = []
+    private var unlinked: [Unlinked] = []
+
+    /// What walks in progress may still see.
+    private struct Unlinked {
+        /// The number of the unlinking that a walk must have begun after not to see it.
+        let after: UInt64
+        /// Nodes that were taken out of the graph.
+        var nodes: [UInt32] = []
+        /// The graph they were taken out of; or one that was replaced, held so that no search has to free it.
+        let graph: HNSWGraph
+    }
 
     /// Time for which rows are linked before others get their turn.
     private static let turnNanoseconds: UInt64 = 2_000_000
@@ -27,8 +38,9 @@ final class Linker {
     /// Sweeps for a few changes take at most one part in so many of the time.
     private static let sweepTimeShare: UInt64 = 10
 
-    init(graph: HNSWGraph, memoryLimit: Int, scratch: WalkScratch) {
-        self.graph = graph
+    init(_ current: CurrentGraph, memoryLimit: Int, scratch: WalkScratch) {
+        self.current = current
+        graph = current.graph
         self.scratch = scratch
         store = graph.store
         self.memoryLimit = memoryLimit
@@ -83,6 +95,8 @@ final class Linker {
             let end = monotonicNanoseconds()
             graph.sweepDue = end + (end - now) * Linker.sweepTimeShare
         }
+        guard unlinked.isEmpty else { return .waiting }
+        if graph.wantsRenumbering { renumber() }
         return dead > 0 || !unlinked.isEmpty ? .waiting : .done
     }
 
@@ -102,7 +116,7 @@ final class Linker {
         let end = monotonicNanoseconds() + Linker.turnNanoseconds
         store.ledger.forEach(.queued) { slot in
             // Before it is taken: a row that was taken is the graph's, and cannot be given back.
-            guard graph.reserve(slot, memoryLimit: memoryLimit) else {
+            guard graph.reserve(memoryLimit: memoryLimit) else {
                 graph.isOutOfMemory.store(true, ordering: .relaxed)
                 return false
             }
@@ -123,18 +137,35 @@ final class Linker {
     private func unlink() {
         let most = min(max(Linker.removedMin, graph.count / Linker.removedShare), Linker.removedMax)
         var removed = BitSet()
-        var count = 0
+        var nodes: [UInt32] = []
         store.ledger.forEach(.dead) { slot in
             store.ledger.remove(.dead, slot)
-            removed.insert(Int(slot))
-            count += 1
-            return count < most
+            let node = graph.node(of: slot)
+            removed.insert(Int(node))
+            nodes.append(node)
+            return nodes.count < most
         }
         graph.remove(removed, scratch)
-        // A walk that begins from here on finds no way to them; those in progress may stand on one.
+        retire(nodes, of: graph)
+        release()
+    }
+
+    /// Holds what a walk in progress may stand on: one that begins from here on finds no way to it.
+    private func retire(_ nodes: [UInt32], of graph: HNSWGraph) {
         let number = graph.walks.appliedLSN.rawValue + 1
         graph.walks.publish(LSN(number))
-        unlinked.append((number, removed))
+        unlinked.append(Unlinked(after: number, nodes: nodes, graph: graph))
+    }
+
+    /// Puts neighbours next to each other in memory.
+    private func renumber() {
+        let old = graph
+        // Not again and again where memory does not suffice.
+        old.changesSinceRenumbering = 0
+        guard let new = old.renumbered(memoryLimit: memoryLimit) else { return }
+        graph = new
+        current.replace(with: new)
+        retire([], of: old)
         release()
     }
 
@@ -143,7 +174,10 @@ final class Linker {
         guard let first = unlinked.first, first.after <= graph.walks.reclaimable().rawValue else { return }
         let horizon = graph.walks.reclaimable().rawValue
         while let next = unlinked.first, next.after <= horizon {
-            next.slots.forEach { store.ledger.insert(.released, $0) }
+            for node in next.nodes {
+                store.ledger.insert(.released, next.graph.slot(of: node))
+                next.graph.free(node)
+            }
             unlinked.removeFirst()
         }
     }

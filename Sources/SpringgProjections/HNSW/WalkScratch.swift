@@ -4,7 +4,7 @@ import Synchronization
 final class WalkScratch: @unchecked Sendable {
     // Why @unchecked: whoever took it from the pool has it alone until it is given back.
 
-    /// Nodes seen, a bit a slot.
+    /// Nodes seen, a bit each.
     private(set) var visited: UnsafeMutablePointer<UInt64>
     /// Words of `visited` that count.
     private(set) var visitedWords = 0
@@ -18,7 +18,7 @@ final class WalkScratch: @unchecked Sendable {
     private(set) var accepted: UnsafeMutablePointer<UInt64>
     var acceptedCount = 0
 
-    /// Neighbours in hand: their slots, codes and dot products.
+    /// Neighbours in hand: their numbers, codes and dot products.
     let batch: UnsafeMutablePointer<UInt32>
     let rows: UnsafeMutablePointer<UnsafePointer<Int8>?>
     let dots: UnsafeMutablePointer<Int32>
@@ -54,9 +54,9 @@ final class WalkScratch: @unchecked Sendable {
         query.deallocate()
     }
 
-    /// Forgets which nodes were seen, of `slots`.
-    func clearVisited(slots: Int) {
-        visitedWords = (slots + 63) >> 6
+    /// Forgets which nodes were seen, of those with numbers below `nodes`.
+    func clearVisited(nodes: Int) {
+        visitedWords = (nodes + 63) >> 6
         if visitedWords > visitedCapacity {
             visited.deallocate()
             visitedCapacity = max(visitedWords, visitedCapacity * 2)
@@ -89,17 +89,17 @@ final class WalkScratch: @unchecked Sendable {
 }
 
 /// A candidate in one word, ordered by distance: bits of 1 - similarity (never negative, so that they order like the
-/// number) << 32 | slot, with the highest bit of the slot set once its neighbours have been looked at.
+/// number) << 32 | node, with the highest bit of the node set once its neighbours have been looked at.
 enum Candidate {
     static let expanded: UInt64 = 1 << 31
 
     @inline(__always)
-    static func make(similarity: Float, slot: UInt32) -> UInt64 {
-        UInt64(max(0, 1 - similarity).bitPattern) << 32 | UInt64(slot)
+    static func make(similarity: Float, node: UInt32) -> UInt64 {
+        UInt64(max(0, 1 - similarity).bitPattern) << 32 | UInt64(node)
     }
 
     @inline(__always)
-    static func slot(_ candidate: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: candidate & (expanded - 1)) }
+    static func node(_ candidate: UInt64) -> UInt32 { UInt32(truncatingIfNeeded: candidate & (expanded - 1)) }
 
     @inline(__always)
     static func similarity(_ candidate: UInt64) -> Float {
