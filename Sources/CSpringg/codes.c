@@ -1,52 +1,23 @@
-#include "springg.h"
+#include "code_kernels.h"
 
 // Dot products of signed 8-bit codes. Components lie in -127 … 127 and lengths are multiples of 64, so that the fast
-// paths have no tails: 65,536 × 127 × 127 stays below 2^31.
+// paths have no tails: 65,536 × 127 × 127 stays below 2^31. Sums are whole numbers until they are written as floats.
 
-void springg_dots_s8_portable(
-    const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out
-) {
+void springg_dots_s8_portable(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out) {
     for (size_t row = 0; row < count; row++) {
+        const int8_t *code = rows[row];
         int32_t sum = 0;
         for (size_t i = 0; i < bytes; i++) {
-            sum += (int32_t)query[i] * (int32_t)rows[row][i];
+            sum += (int32_t)query[i] * (int32_t)code[i];
         }
-        out[row] = sum;
+        out[row] = (float)sum;
     }
 }
 
-static void (*chosen_dots_s8)(const int8_t *, const int8_t *const *, size_t, size_t, int32_t *)
-    = springg_dots_s8_portable;
-static void (*avx2_dots_s8)(const int8_t *, const int8_t *const *, size_t, size_t, int32_t *)
-    = springg_dots_s8_portable;
+static void (*chosen_dots_s8)(const int8_t *, const void *const *, size_t, size_t, float *) = springg_dots_s8_portable;
+static void (*avx2_dots_s8)(const int8_t *, const void *const *, size_t, size_t, float *) = springg_dots_s8_portable;
 
 #if defined(__x86_64__)
-#include <immintrin.h>
-
-// Rows computed at once: their sums are independent, which hides the latency of the additions.
-#define ROWS_AT_ONCE 4
-// Rows asked for ahead of those in hand: what the memory system takes before it makes us wait.
-#define ROWS_AHEAD 8
-
-__attribute__((always_inline)) static inline void prefetch_rows(
-    const int8_t *const *rows, size_t bytes, size_t from, size_t to
-) {
-    for (size_t row = from; row < to; row++) {
-        for (size_t i = 0; i < bytes; i += 64) {
-            _mm_prefetch((const char *)rows[row] + i, _MM_HINT_T0);
-        }
-    }
-}
-
-static inline size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
-
-__attribute__((target("avx2"), always_inline)) static inline __m128i sum_four(
-    __m256i s0, __m256i s1, __m256i s2, __m256i s3
-) {
-    __m256i sums = _mm256_hadd_epi32(_mm256_hadd_epi32(s0, s1), _mm256_hadd_epi32(s2, s3));
-    return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
-}
-
 // |q| × (row with q's sign) = q × row, as the instruction wants one side unsigned. Two products together are at most
 // 2 × 127 × 127, which 16 bits hold.
 __attribute__((target("avx2"), always_inline)) static inline __m256i step_avx2(
@@ -58,7 +29,7 @@ __attribute__((target("avx2"), always_inline)) static inline __m256i step_avx2(
 }
 
 __attribute__((target("avx2"))) static void dots_s8_avx2(
-    const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out
+    const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out
 ) {
     prefetch_rows(rows, bytes, 0, smaller(count, ROWS_AHEAD));
     for (size_t row = 0; row < count; row += ROWS_AT_ONCE) {
@@ -75,15 +46,9 @@ __attribute__((target("avx2"))) static void dots_s8_avx2(
             s2 = step_avx2(s2, q, magnitude, r2 + i);
             s3 = step_avx2(s3, q, magnitude, r3 + i);
         }
-        int32_t sums[ROWS_AT_ONCE];
-        _mm_storeu_si128((__m128i *)sums, sum_four(s0, s1, s2, s3));
-        for (size_t lane = 0; lane < smaller(ROWS_AT_ONCE, count - row); lane++) {
-            out[row + lane] = sums[lane];
-        }
+        store_sums(sum_four(s0, s1, s2, s3), out + row, count - row);
     }
 }
-
-#define VNNI_TARGET __attribute__((target("avx2,avx512f,avx512bw,avx512vnni")))
 
 // (row + 128) × q, unsigned by signed, and 128 × the sum of q taken off at the end.
 VNNI_TARGET __attribute__((always_inline)) static inline __m512i step_vnni(__m512i sum, __m512i q, const int8_t *row) {
@@ -91,12 +56,8 @@ VNNI_TARGET __attribute__((always_inline)) static inline __m512i step_vnni(__m51
     return _mm512_dpbusd_epi32(sum, shifted, q);
 }
 
-VNNI_TARGET __attribute__((always_inline)) static inline __m256i halves(__m512i sum) {
-    return _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
-}
-
 VNNI_TARGET static void dots_s8_vnni(
-    const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out
+    const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out
 ) {
     prefetch_rows(rows, bytes, 0, smaller(count, ROWS_AHEAD));
     __m512i offset = _mm512_setzero_si512();
@@ -116,12 +77,8 @@ VNNI_TARGET static void dots_s8_vnni(
             s2 = step_vnni(s2, q, r2 + i);
             s3 = step_vnni(s3, q, r3 + i);
         }
-        int32_t sums[ROWS_AT_ONCE];
         __m128i four = sum_four(halves(s0), halves(s1), halves(s2), halves(s3));
-        _mm_storeu_si128((__m128i *)sums, _mm_sub_epi32(four, offsets));
-        for (size_t lane = 0; lane < smaller(ROWS_AT_ONCE, count - row); lane++) {
-            out[row + lane] = sums[lane];
-        }
+        store_sums(_mm_sub_epi32(four, offsets), out + row, count - row);
     }
 }
 
@@ -129,18 +86,17 @@ __attribute__((constructor)) static void choose(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2")) {
         chosen_dots_s8 = avx2_dots_s8 = dots_s8_avx2;
-        if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
-            && __builtin_cpu_supports("avx512vnni")) {
-            chosen_dots_s8 = dots_s8_vnni;
-        }
+    }
+    if (has_vnni()) {
+        chosen_dots_s8 = dots_s8_vnni;
     }
 }
 #endif
 
-void springg_dots_s8(const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out) {
+void springg_dots_s8(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out) {
     chosen_dots_s8(query, rows, bytes, count, out);
 }
 
-void springg_dots_s8_avx2(const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out) {
+void springg_dots_s8_avx2(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out) {
     avx2_dots_s8(query, rows, bytes, count, out);
 }

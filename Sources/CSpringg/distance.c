@@ -27,6 +27,14 @@ void springg_dot_rows_portable(
     }
 }
 
+void springg_dots_f32_portable(
+    const float *query, const void *const *rows, size_t count, size_t row_count, float *out
+) {
+    for (size_t row = 0; row < row_count; row++) {
+        out[row] = springg_dot_portable(query, rows[row], count);
+    }
+}
+
 double springg_dot_double(const float *a, const float *b, size_t count) {
     double lanes[4] = {0};
     size_t i = 0;
@@ -45,6 +53,8 @@ double springg_dot_double(const float *a, const float *b, size_t count) {
 static float (*chosen_dot)(const float *, const float *, size_t) = springg_dot_portable;
 static void (*chosen_dot_rows)(
     const float *, const float *, size_t, size_t, size_t, float *) = springg_dot_rows_portable;
+static void (*chosen_dots_f32)(
+    const float *, const void *const *, size_t, size_t, float *) = springg_dots_f32_portable;
 static bool has_avx2 = false;
 
 #if defined(__x86_64__)
@@ -100,11 +110,35 @@ __attribute__((target("avx2,fma"))) static void dot_rows_avx2(
     }
 }
 
+// Rows asked for ahead of the one in hand.
+#define ROWS_AHEAD 3
+
+static inline void prefetch_row(const void *row, size_t bytes) {
+    for (size_t i = 0; i < bytes; i += 64) {
+        _mm_prefetch((const char *)row + i, _MM_HINT_T0);
+    }
+}
+
+__attribute__((target("avx2,fma"))) static void dots_f32_avx2(
+    const float *query, const void *const *rows, size_t count, size_t row_count, float *out
+) {
+    for (size_t row = 0; row < ROWS_AHEAD && row < row_count; row++) {
+        prefetch_row(rows[row], count * 4);
+    }
+    for (size_t row = 0; row < row_count; row++) {
+        if (row + ROWS_AHEAD < row_count) {
+            prefetch_row(rows[row + ROWS_AHEAD], count * 4);
+        }
+        out[row] = dot_avx2(rows[row], query, count, false);
+    }
+}
+
 __attribute__((constructor)) static void choose(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         chosen_dot = dot_avx2_entry;
         chosen_dot_rows = dot_rows_avx2;
+        chosen_dots_f32 = dots_f32_avx2;
         has_avx2 = true;
     }
 }
@@ -116,6 +150,10 @@ void springg_dot_rows(
     const float *query, const float *rows, size_t stride, size_t count, size_t row_count, float *out
 ) {
     chosen_dot_rows(query, rows, stride, count, row_count, out);
+}
+
+void springg_dots_f32(const float *query, const void *const *rows, size_t count, size_t row_count, float *out) {
+    chosen_dots_f32(query, rows, count, row_count, out);
 }
 
 bool springg_has_avx2(void) { return has_avx2; }

@@ -12,16 +12,20 @@ public struct IndexOptions: Sendable, Equatable {
     /// `ef`: candidates that are kept during a search.
     public var ef: Int?
 
+    /// `quantization`: what a search through the graph reads of the vectors.
+    public var quantization: Quantization?
+
     /// What `m` may be: below 4 a graph falls apart, above 64 links cost more than they lead.
     public static let mRange = 4...64
     /// What `efConstruction` and `ef` may be: a candidate more than the answer needs, and as many as pay.
     public static let efRange = 10...2000
 
     /// Everything as the program thinks best, or as said.
-    public init(m: Int? = nil, efConstruction: Int? = nil, ef: Int? = nil) {
+    public init(m: Int? = nil, efConstruction: Int? = nil, ef: Int? = nil, quantization: Quantization? = nil) {
         self.m = m
         self.efConstruction = efConstruction
         self.ef = ef
+        self.quantization = quantization
     }
 
     /// Why these options cannot be; nil when they can.
@@ -37,9 +41,10 @@ public struct IndexOptions: Sendable, Equatable {
 
     /// The text that the event keeps.
     var json: [UInt8] {
-        let members = [("m", m), ("ef_construction", efConstruction), ("ef", ef)].compactMap { name, value in
+        var members = [("m", m), ("ef_construction", efConstruction), ("ef", ef)].compactMap { name, value in
             value.map { "\"\(name)\":\($0)" }
         }
+        if let quantization { members.append("\"quantization\":\"\(quantization.rawValue)\"") }
         return members.isEmpty ? [] : Array("{\(members.joined(separator: ","))}".utf8)
     }
 
@@ -65,6 +70,9 @@ public struct IndexOptions: Sendable, Equatable {
                 if springg_json_key_is(key, "m") { read.m = Int(text) }
                 if springg_json_key_is(key, "ef_construction") { read.efConstruction = Int(text) }
                 if springg_json_key_is(key, "ef") { read.ef = Int(text) }
+                if springg_json_key_is(key, "quantization") {
+                    read.quantization = Quantization.allCases.first { text == "\"\($0.rawValue)\"" }
+                }
             }
         }
         guard isWhole, read.refusal == nil else { return }

@@ -33,17 +33,38 @@ void springg_dot_rows(const float *query, const float *rows, size_t stride, size
 void springg_dot_rows_portable(
     const float *query, const float *rows, size_t stride, size_t count, size_t row_count, float *out);
 
+/// The same for rows that lie anywhere; each product is, bit for bit, what springg_dot_rows gives.
+void springg_dots_f32(const float *query, const void *const *rows, size_t count, size_t row_count, float *out);
+void springg_dots_f32_portable(
+    const float *query, const void *const *rows, size_t count, size_t row_count, float *out);
+
 /// Dot product and squared length in double precision: exact enough for components at the limits of float32, where the
 /// float kernels overflow. A cold path.
 double springg_dot_double(const float *a, const float *b, size_t count);
 
-/// Dot products of `query` with `count` rows (at least 1) of signed 8-bit codes, each -127 … 127, into `out`. `bytes` is a
-/// multiple of 64; no alignment needed. The rows are asked for ahead of their use.
-void springg_dots_s8(const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out);
-void springg_dots_s8_portable(
-    const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out);
+/// Dot products of a signed 8-bit query (-127 … 127) with `count` rows (at least 1) of signed 8-bit codes of `bytes` bytes,
+/// a multiple of 64. No alignment needed. The rows are asked for ahead of their use.
+void springg_dots_s8(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out);
+void springg_dots_s8_portable(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out);
 /// The AVX2 kernel where there is one, also on a processor that has a better one: for tests.
-void springg_dots_s8_avx2(const int8_t *query, const int8_t *const *rows, size_t bytes, size_t count, int32_t *out);
+void springg_dots_s8_avx2(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out);
+
+/// The same with rows of 4-bit codes: `bytes` bytes, a multiple of 64, for a query of twice as many components.
+void springg_dots_u4(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out);
+void springg_dots_u4_portable(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out);
+void springg_dots_u4_avx2(const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out);
+
+typedef struct springg_code {
+    int32_t squares;   // sum of the squares of the components
+    int32_t sum;       // sum of the components
+} springg_code;
+
+/// Writes round(127 × component / largest) for each component of a vector, and zeros up to `bytes`.
+springg_code springg_encode_s8(const float *vector, size_t count, size_t bytes, int8_t *code);
+
+/// Writes the 4-bit code that lies closest to the vector's direction, of `bytes` bytes, as springg_dots_u4 reads it; returns the
+/// dot product of the code (component - 7.5) with the vector. Zero, and no code, for a vector of zeros.
+float springg_encode_u4(const float *vector, size_t count, size_t bytes, uint8_t *code);
 
 /// Asks for the cache line at `address`, which need not be readable.
 static inline void springg_prefetch(const void *address) { __builtin_prefetch(address); }

@@ -115,9 +115,8 @@ enum GraphSearch {
         _ graph: HNSWGraph
     ) -> HNSWGraph.Query? {
         guard let unit = scorer.unit.baseAddress else { return nil }
-        let code = scratch.makeQuery(bytes: graph.codeBytes)
-        let factor = VectorCode.encode(unit, dimensions: graph.store.layout.dimensions, into: code)
-        return factor > 0 ? HNSWGraph.Query(code: code, factor: factor) : nil
+        let room = scratch.query(.sought, bytes: graph.coding.queryBytes)
+        return graph.coding.query(unit, scale: 1, into: room)
     }
 
     /// Puts the slots of the first `wanted` candidates that are visible to the front of the pool; returns how many there

@@ -15,7 +15,7 @@ extension HNSWGraph {
             entry.store(UInt64(level) << 32 | UInt64(node), ordering: .releasing)
             return
         }
-        let query = query(of: node)
+        let query = query(of: node, as: .sought, scratch)
         var nearest = descend(query, from: start, top: top, bottom: level, scratch)
         for level in stride(from: min(top, level), through: 0, by: -1) {
             scratch.clearVisited(nodes: nodesUsed)
@@ -48,7 +48,7 @@ extension HNSWGraph {
     private func offer(_ node: UInt32, to neighbour: UInt32, _ level: Int, _ scratch: WalkScratch) -> Bool {
         if append(node, to: neighbour, level) { return true }
         let capacity = capacity(level)
-        let query = query(of: neighbour)
+        let query = query(of: neighbour, as: .owner, scratch)
         return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: capacity + 1) { candidates in
             guard let sorted = candidates.baseAddress else { return false }
             var count = 0
@@ -69,12 +69,6 @@ extension HNSWGraph {
                 return chosen[..<kept].contains(node)
             }
         }
-    }
-
-    @inline(__always)
-    func gather(_ node: UInt32, _ place: Int, _ scratch: WalkScratch) {
-        scratch.batch[place] = node
-        scratch.rows[place] = UnsafePointer(code(node))
     }
 
     /// Adds a link where there is a free place; true when it is there then.
@@ -112,7 +106,7 @@ extension HNSWGraph {
             let candidate = candidates[place]
             let node = Candidate.node(candidate)
             let distance = UInt32(truncatingIfNeeded: candidate >> 32)
-            let query = query(of: node)
+            let query = query(of: node, as: .candidate, scratch)
             var isDiverse = true
             var next = 0
             // A few at a time: most candidates fall at the first ones.

@@ -27,7 +27,7 @@ extension HNSWGraph {
         }
         for node in order {
             let number = numbers[Int(node)]
-            copy.code(number).update(from: code(node), count: codeBytes)
+            copy.code(number).copyMemory(from: code(node), byteCount: coding.bytes)
             copy.factor(number).pointee = factor(node).pointee
             for level in 0...level(node) {
                 withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity(level)) { links in

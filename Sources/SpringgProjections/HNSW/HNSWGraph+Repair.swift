@@ -77,7 +77,7 @@ extension HNSWGraph {
 
     /// Gives a node the best of some others as its neighbours.
     private func reselect(_ node: UInt32, _ level: Int, among nodes: [UInt32], _ scratch: WalkScratch) {
-        let query = query(of: node)
+        let query = query(of: node, as: .owner, scratch)
         scratch.clearPool(ef: nodes.count + 1)
         var count = 0
         for start in stride(from: 0, to: nodes.count, by: WalkScratch.batchMax) {
@@ -116,7 +116,7 @@ extension HNSWGraph {
 
     private func relink(_ node: UInt32, _ scratch: WalkScratch) {
         guard let (start, top) = entryPoint() else { return }
-        let query = query(of: node)
+        let query = query(of: node, as: .sought, scratch)
         let nearest = descend(query, from: start, top: top, bottom: 0, scratch)
         scratch.clearVisited(nodes: nodesUsed)
         // Not through the lost node itself: what is found has to be reachable without it.

@@ -3,20 +3,35 @@ import Synchronization
 
 /// Algorithms 2 and 5 of the paper, on codes.
 extension HNSWGraph {
-    /// The vector that a walk looks for.
-    struct Query {
-        let code: UnsafePointer<Int8>
-        let factor: Float
-    }
+    typealias Query = VectorCode.Query
 
-    func query(of node: UInt32) -> Query { Query(code: code(node), factor: factor(node).pointee) }
+    /// A node as the one that others are compared with.
+    ///
+    /// Of the float row where codes are too coarse for both sides. Valid until the scratch is asked for another query in
+    /// the same part.
+    func query(of node: UInt32, as part: WalkScratch.Part, _ scratch: WalkScratch) -> Query {
+        if coding.kind == .int8 { return Query(code: UnsafeRawPointer(code(node)), factor: factor(node).pointee) }
+        let slot = slot(of: node)
+        let into = scratch.query(part, bytes: coding.queryBytes)
+        guard let vector = store.vector(of: slot).baseAddress,
+            let query = coding.query(vector, scale: store.scale(of: slot).pointee, into: into)
+        else { preconditionFailure("node \(node) has no direction") }
+        return query
+    }
 
     @inline(__always)
     func similarity(_ query: Query, _ node: UInt32, _ scratch: WalkScratch) -> Float {
-        scratch.rows[0] = UnsafePointer(code(node))
-        springg_dots_s8(query.code, scratch.rows, codeBytes, 1, scratch.dots)
-        scratch.distances &+= 1
-        return Float(scratch.dots[0]) * query.factor * factor(node).pointee
+        gather(node, 0, scratch)
+        var similarity: Float = 0
+        compareBatch(query, 1, scratch) { similarity = $1 }
+        return similarity
+    }
+
+    /// Puts a node into a place of the scratch's batch.
+    @inline(__always)
+    func gather(_ node: UInt32, _ place: Int, _ scratch: WalkScratch) {
+        scratch.batch[place] = node
+        scratch.rows[place] = row(node)
     }
 
     /// Similarities of the batch's first `count` nodes, which `use` gets one by one.
@@ -28,11 +43,11 @@ extension HNSWGraph {
         _ use: (UInt32, Float) -> Void
     ) {
         guard count > 0 else { return }
-        springg_dots_s8(query.code, scratch.rows, codeBytes, count, scratch.dots)
+        coding.dots(query, scratch.rows, count, into: scratch.dots)
         scratch.distances &+= count
         for place in 0..<count {
             let node = scratch.batch[place]
-            use(node, Float(scratch.dots[place]) * query.factor * factor(node).pointee)
+            use(node, (scratch.dots[place] - query.offset) * query.factor * factor(node).pointee)
         }
     }
 
@@ -59,8 +74,7 @@ extension HNSWGraph {
             for place in 0..<parameters.M {
                 let link = links[place].load(ordering: .acquiring)
                 if link == HNSWGraph.none { break }
-                scratch.batch[count] = link
-                scratch.rows[count] = UnsafePointer(code(link))
+                gather(link, count, scratch)
                 count &+= 1
             }
             let before = best.node
@@ -85,7 +99,7 @@ extension HNSWGraph {
         accepting predicate: ((UInt32) -> Bool)? = nil
     ) {
         scratch.clearPool(ef: ef)
-        let (pool, visited, batch, rows) = (scratch.pool, scratch.visited, scratch.batch, scratch.rows)
+        let (pool, visited) = (scratch.pool, scratch.visited)
         let words = scratch.visitedWords
         let capacity = capacity(level)
         var count = 1
@@ -115,8 +129,7 @@ extension HNSWGraph {
                 // A number beyond the bits is younger than this walk: its row is invisible here, or scanned.
                 if word >= words || visited[word] & bit != 0 { continue }
                 visited[word] |= bit
-                batch[fresh] = link
-                rows[fresh] = UnsafePointer(code(link))
+                gather(link, fresh, scratch)
                 springg_prefetch(factor(link))
                 fresh &+= 1
             }

@@ -13,7 +13,7 @@ import Synchronization
 /// Memory comes in chunks of nodes that never move:
 ///
 ///     node        links of level 0 (M0 × UInt32, ended by 0xFFFFFFFF when fewer), padded to a cache line, then its code
-///     factors     capacity × Float32: 1 / length of the code
+///     factors     capacity × Float32: of the code, see `VectorCode`
 ///     slots       capacity × UInt32: where the row lies in the store
 ///     levels      capacity × UInt8: the highest level that the node is on
 ///     upper       capacity × pointer: links of the levels above 0, M each, for the one node in M that has them
@@ -31,7 +31,7 @@ final class HNSWGraph: @unchecked Sendable {
     let walks: ReadEpochs
     let memory: MemoryAccount
 
-    let codeBytes: Int
+    let coding: VectorCode
     let linkBytes: Int
     private let nodeBytes: Int
     private let factorOffset: Int
@@ -76,9 +76,9 @@ final class HNSWGraph: @unchecked Sendable {
         self.store = store
         self.walks = walks
         self.memory = memory
-        codeBytes = VectorCode.bytes(dimensions: store.layout.dimensions)
+        coding = VectorCode(parameters.codes, dimensions: store.layout.dimensions)
         linkBytes = (parameters.M0 * 4 + 63) & ~63
-        nodeBytes = linkBytes + codeBytes
+        nodeBytes = linkBytes + coding.bytes
         var shift = 3
         while shift < 13, nodeBytes << (shift + 1) <= HNSWGraph.chunkTargetBytes { shift += 1 }
         self.shift = shift
@@ -143,8 +143,13 @@ final class HNSWGraph: @unchecked Sendable {
     }
 
     @inline(__always)
-    func code(_ node: UInt32) -> UnsafeMutablePointer<Int8> {
-        (block(node) + linkBytes).assumingMemoryBound(to: Int8.self)
+    func code(_ node: UInt32) -> UnsafeMutableRawPointer { block(node) + linkBytes }
+
+    /// What a query is compared with: the node's code, or its row where there are no codes.
+    @inline(__always)
+    func row(_ node: UInt32) -> UnsafeRawPointer? {
+        coding.kind == .none
+            ? UnsafeRawPointer(store.vector(of: slot(of: node)).baseAddress) : UnsafeRawPointer(code(node))
     }
 
     @inline(__always)
@@ -231,7 +236,7 @@ final class HNSWGraph: @unchecked Sendable {
         let node = makeNode(slot, level: drawLevel(slot))
         let vector = store.vector(of: slot)
         if let components = vector.baseAddress {
-            factor(node).pointee = VectorCode.encode(components, dimensions: vector.count, into: code(node))
+            factor(node).pointee = coding.encode(components, scale: store.scale(of: slot).pointee, into: code(node))
         }
         return node
     }
@@ -300,7 +305,6 @@ final class HNSWGraph: @unchecked Sendable {
             (chunk + place * nodeBytes).bindMemory(to: Link.self, capacity: linkBytes / 4)
             let links = (chunk + place * nodeBytes).assumingMemoryBound(to: Link.self)
             for link in 0..<linkBytes / 4 { (links + link).initialize(to: Atomic(HNSWGraph.none)) }
-            (chunk + place * nodeBytes + linkBytes).bindMemory(to: Int8.self, capacity: codeBytes)
         }
         (chunk + factorOffset).bindMemory(to: Float.self, capacity: mask + 1).initialize(repeating: 0, count: mask + 1)
         (chunk + slotOffset).bindMemory(to: UInt32.self, capacity: mask + 1).initialize(repeating: 0, count: mask + 1)

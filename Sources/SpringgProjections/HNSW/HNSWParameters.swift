@@ -14,10 +14,14 @@ struct HNSWParameters: Sendable, Equatable {
     /// The lowest round number with recall@10 above 0.99 on 30,000 real embeddings of 384 dimensions.
     static let defaultEf = 64
 
+    /// What walks read of the vectors.
+    var codes: Quantization
+
     init(_ options: IndexOptions = IndexOptions()) {
         M = options.m ?? HNSWParameters.defaultM
         efConstruction = options.efConstruction ?? HNSWParameters.defaultEfConstruction
         ef = options.ef ?? HNSWParameters.defaultEf
+        codes = options.quantization ?? .int4
     }
 
     /// Links of a node on the lowest level.

@@ -20,14 +20,23 @@ final class WalkScratch: @unchecked Sendable {
 
     /// Neighbours in hand: their numbers, codes and dot products.
     let batch: UnsafeMutablePointer<UInt32>
-    let rows: UnsafeMutablePointer<UnsafePointer<Int8>?>
-    let dots: UnsafeMutablePointer<Int32>
+    let rows: UnsafeMutablePointer<UnsafeRawPointer?>
+    let dots: UnsafeMutablePointer<Float>
     /// As many as a node has links, with one to spare.
     static let batchMax = 2 * IndexOptions.mRange.upperBound + 1
 
-    /// Code of the vector that is sought.
-    private(set) var query: UnsafeMutablePointer<Int8>
-    private var queryCapacity = 0
+    /// What a vector is to which others are compared; each has a code at the same time.
+    enum Part: Int, CaseIterable {
+        /// The one that a walk looks for.
+        case sought
+        /// The one whose neighbours are chosen.
+        case owner
+        /// The one that may become a neighbour.
+        case candidate
+    }
+
+    private var queries: UnsafeMutableRawPointer
+    private var queryCapacity = 64
 
     // What was done, for whoever asks.
     var distances = 0
@@ -41,7 +50,7 @@ final class WalkScratch: @unchecked Sendable {
         batch = .allocate(capacity: WalkScratch.batchMax)
         rows = .allocate(capacity: WalkScratch.batchMax)
         dots = .allocate(capacity: WalkScratch.batchMax)
-        query = .allocate(capacity: 1)
+        queries = WalkScratch.allocateQueries(queryCapacity)
     }
 
     deinit {
@@ -51,7 +60,7 @@ final class WalkScratch: @unchecked Sendable {
         batch.deallocate()
         rows.deallocate()
         dots.deallocate()
-        query.deallocate()
+        queries.deallocate()
     }
 
     /// Forgets which nodes were seen, of those with numbers below `nodes`.
@@ -78,13 +87,18 @@ final class WalkScratch: @unchecked Sendable {
         acceptedCount = 0
     }
 
-    func makeQuery(bytes: Int) -> UnsafeMutablePointer<Int8> {
+    /// Room for the code of a vector that others are compared with; what was there before may be lost when it grows.
+    func query(_ part: Part, bytes: Int) -> UnsafeMutableRawPointer {
         if bytes > queryCapacity {
-            query.deallocate()
-            query = .allocate(capacity: bytes)
+            queries.deallocate()
             queryCapacity = bytes
+            queries = WalkScratch.allocateQueries(bytes)
         }
-        return query
+        return queries + part.rawValue * queryCapacity
+    }
+
+    private static func allocateQueries(_ bytes: Int) -> UnsafeMutableRawPointer {
+        .allocate(byteCount: bytes * Part.allCases.count, alignment: 64)
     }
 }
 
