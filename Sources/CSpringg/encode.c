@@ -1,25 +1,26 @@
 #include "springg.h"
 
-// Codes of vectors. Portable: whoever writes a code has done a hundred times its work already. Sums are kept in lanes
-// that the compiler may compute side by side; it may not reorder floating-point sums by itself.
+// Codes of vectors. One text for every processor, compiled once for the baseline and once for AVX2: sums are kept in lanes
+// that the compiler may compute side by side, and it may not reorder floating-point sums by itself, so both give the same.
 
 #define LANES 16
+#define INLINE __attribute__((always_inline)) static inline
 
-static float sum_of(const float *lanes) {
-    float sum = 0;
-    for (size_t lane = 0; lane < LANES; lane++) {
-        sum += lanes[lane];
-    }
-    return sum;
-}
+INLINE float magnitude_of(float component) { return component < 0 ? -component : component; }
 
-static float largest_of(const float *vector, size_t count) {
+INLINE float largest_of(const float *vector, size_t count) {
     float lanes[LANES] = {0};
-    for (size_t i = 0; i < count; i++) {
-        float magnitude = vector[i] < 0 ? -vector[i] : vector[i];
-        lanes[i % LANES] = magnitude > lanes[i % LANES] ? magnitude : lanes[i % LANES];
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+            float magnitude = magnitude_of(vector[i + lane]);
+            lanes[lane] = magnitude > lanes[lane] ? magnitude : lanes[lane];
+        }
     }
     float largest = 0;
+    for (; i < count; i++) {
+        largest = magnitude_of(vector[i]) > largest ? magnitude_of(vector[i]) : largest;
+    }
     for (size_t lane = 0; lane < LANES; lane++) {
         largest = lanes[lane] > largest ? lanes[lane] : largest;
     }
@@ -29,28 +30,28 @@ static float largest_of(const float *vector, size_t count) {
 // Added and taken away again, it leaves a float between -2^22 and 2^22 rounded to the nearest whole number.
 #define ROUNDER 12582912.0f
 
-springg_code springg_encode_s8(const float *vector, size_t count, size_t bytes, int8_t *code) {
+INLINE springg_code encode_s8(const float *vector, size_t count, size_t bytes, int8_t *code) {
     float largest = largest_of(vector, count);
     float scale = largest > 0 ? 127 / largest : 0;
+    int32_t sum = 0, squares = 0;
     for (size_t i = 0; i < count; i++) {
-        code[i] = (int8_t)(int32_t)((vector[i] * scale + ROUNDER) - ROUNDER);
+        int32_t component = (int32_t)((vector[i] * scale + ROUNDER) - ROUNDER);
+        code[i] = (int8_t)component;
+        sum += component;
+        squares += component * component;
     }
     for (size_t i = count; i < bytes; i++) {
         code[i] = 0;
-    }
-    int32_t sum = 0, squares = 0;
-    for (size_t i = 0; i < bytes; i++) {
-        sum += code[i];
-        squares += (int32_t)code[i] * code[i];
     }
     springg_code result = {squares, sum};
     return result;
 }
 
-// The level that stands for `component` / step, 0 … 15 for -7.5 … 7.5.
-static inline float level_of(float component, float inverse_step) {
+// The level that stands for a component, 0 … 15 for -7.5 … 7.5 steps.
+INLINE float level_of(float component, float inverse_step) {
     float level = component * inverse_step + 7.5f;
-    level = level < 0 ? 0 : level > 15 ? 15 : level;
+    level = level < 0 ? 0 : level;
+    level = level > 15 ? 15 : level;
     return (level + ROUNDER) - ROUNDER;
 }
 
@@ -59,52 +60,102 @@ typedef struct fit {
     float square;  // code · code
 } fit;
 
-static fit fit_of(const float *vector, size_t count, float step) {
+INLINE fit fit_of(const float *vector, size_t count, float inverse_step) {
     float along[LANES] = {0}, square[LANES] = {0};
-    float inverse = 1 / step;
     size_t i = 0;
     for (; i + LANES <= count; i += LANES) {
         for (size_t lane = 0; lane < LANES; lane++) {
-            float value = level_of(vector[i + lane], inverse) - 7.5f;
+            float value = level_of(vector[i + lane], inverse_step) - 7.5f;
             along[lane] += value * vector[i + lane];
             square[lane] += value * value;
         }
     }
     for (; i < count; i++) {
-        float value = level_of(vector[i], inverse) - 7.5f;
+        float value = level_of(vector[i], inverse_step) - 7.5f;
         along[0] += value * vector[i];
         square[0] += value * value;
     }
-    fit result = {sum_of(along), sum_of(square)};
-    return result;
+    fit sum = {0, 0};
+    for (size_t lane = 0; lane < LANES; lane++) {
+        sum.along += along[lane];
+        sum.square += square[lane];
+    }
+    return sum;
 }
 
 // Steps that are tried, each so much smaller than the one before: from the one that cuts nothing off to a fifth of that.
 #define STEPS_TRIED 14
 #define STEP_RATIO 0.88f
 
-float springg_encode_u4(const float *vector, size_t count, size_t bytes, uint8_t *code) {
+// Components in a block of 64 bytes.
+#define BLOCK 128
+
+INLINE float encode_u4(const float *vector, size_t count, size_t bytes, uint8_t *code) {
     float largest = largest_of(vector, count);
     if (!(largest > 0)) {
         return 0;
     }
     // Relative to the largest component, so that squares neither overflow nor vanish.
-    float step = largest / 7.5f, best_step = step, best = -1, along = 0;
+    float step = largest / 7.5f, best_inverse = 1 / step, best = -1, best_along = 0;
     for (size_t tried = 0; tried < STEPS_TRIED; tried++, step *= STEP_RATIO) {
-        fit now = fit_of(vector, count, step);
-        float cosine = now.along / largest * (now.along / largest) / now.square;
-        if (cosine > best) {
-            best = cosine;
-            best_step = step;
-            along = now.along;
+        fit now = fit_of(vector, count, 1 / step);
+        float along = now.along / largest;
+        if (along * along / now.square > best) {
+            best = along * along / now.square;
+            best_inverse = 1 / step;
+            best_along = now.along;
         }
     }
-    for (size_t i = 0; i < bytes; i++) {
-        code[i] = 0;
+    for (size_t block = 0; block < bytes; block += 64, vector += BLOCK) {
+        size_t here = count - 2 * block < BLOCK ? count - 2 * block : BLOCK;
+        uint8_t levels[BLOCK] = {0};
+        for (size_t i = 0; i < here; i++) {
+            levels[i] = (uint8_t)level_of(vector[i], best_inverse);
+        }
+        for (size_t i = 0; i < 64; i++) {
+            code[block + i] = (uint8_t)(levels[i] | levels[64 + i] << 4);
+        }
     }
-    for (size_t i = 0; i < count; i++) {
-        uint8_t level = (uint8_t)level_of(vector[i], 1 / best_step);
-        code[i / 128 * 64 + i % 64] |= i % 128 < 64 ? level : (uint8_t)(level << 4);
+    return best_along;
+}
+
+static springg_code encode_s8_portable(const float *vector, size_t count, size_t bytes, int8_t *code) {
+    return encode_s8(vector, count, bytes, code);
+}
+
+static float encode_u4_portable(const float *vector, size_t count, size_t bytes, uint8_t *code) {
+    return encode_u4(vector, count, bytes, code);
+}
+
+static springg_code (*chosen_s8)(const float *, size_t, size_t, int8_t *) = encode_s8_portable;
+static float (*chosen_u4)(const float *, size_t, size_t, uint8_t *) = encode_u4_portable;
+
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static springg_code encode_s8_avx2(
+    const float *vector, size_t count, size_t bytes, int8_t *code
+) {
+    return encode_s8(vector, count, bytes, code);
+}
+
+__attribute__((target("avx2"))) static float encode_u4_avx2(
+    const float *vector, size_t count, size_t bytes, uint8_t *code
+) {
+    return encode_u4(vector, count, bytes, code);
+}
+
+__attribute__((constructor)) static void choose(void) {
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2")) {
+        chosen_s8 = encode_s8_avx2;
+        chosen_u4 = encode_u4_avx2;
     }
-    return along;
+}
+#endif
+
+springg_code springg_encode_s8(const float *vector, size_t count, size_t bytes, int8_t *code) {
+    return chosen_s8(vector, count, bytes, code);
+}
+
+float springg_encode_u4(const float *vector, size_t count, size_t bytes, uint8_t *code) {
+    return chosen_u4(vector, count, bytes, code);
 }

@@ -64,19 +64,40 @@ enum ExactSearch {
             let layout = store.layout
             springg_dot_rows(unit.baseAddress, rows, layout.stride, layout.stride, count, dots.baseAddress)
             for row in 0..<count {
-                var score = dots[row] * scales[row]
-                if !score.isFinite {
-                    score = Distance.extremeSimilarity(
-                        UnsafeBufferPointer(rebasing: unit[..<layout.dimensions]),
-                        rows + row * layout.stride
-                    )
-                }
-                score = min(max(score, -1), 1)
+                let score = score(dots[row], scales[row], rows + row * layout.stride)
                 if score < best.threshold { continue }
                 let slot = firstSlot + UInt32(row)
                 if let predicate, !predicate(slot) { continue }
                 best.offer(Candidate(score: score, slot: slot), in: store)
             }
+        }
+
+        /// Offers rows that lie anywhere.
+        ///
+        /// `rows` are those of `slots`; `products` has room for as many.
+        func offer(
+            _ slots: UnsafePointer<UInt32>,
+            _ rows: UnsafePointer<UnsafeRawPointer?>,
+            _ count: Int,
+            products: UnsafeMutablePointer<Float>,
+            to best: inout BoundedHeap
+        ) {
+            springg_dots_f32(unit.baseAddress, rows, store.layout.stride, count, products)
+            for place in 0..<count {
+                guard let row = rows[place]?.assumingMemoryBound(to: Float.self) else { continue }
+                let score = score(products[place], store.scale(of: slots[place]).pointee, row)
+                if score >= best.threshold { best.offer(Candidate(score: score, slot: slots[place]), in: store) }
+            }
+        }
+
+        /// The similarity of a row whose dot product with the query is known.
+        @inline(__always)
+        private func score(_ product: Float, _ scale: Float, _ row: UnsafePointer<Float>) -> Float {
+            var score = product * scale
+            if !score.isFinite {
+                score = Distance.extremeSimilarity(UnsafeBufferPointer(rebasing: unit[..<store.layout.dimensions]), row)
+            }
+            return min(max(score, -1), 1)
         }
     }
 }

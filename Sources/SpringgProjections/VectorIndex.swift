@@ -157,7 +157,9 @@ public final class VectorIndex: Sendable {
         precondition(query.count == dimensions, "query of \(query.count) components in \(dimensions) dimensions")
         return try epochs.withSnapshot { moment in
             var plan = SearchPlan()
-            let hits = nearest(query, k, ef, method, moment, &plan, predicate).map { found in
+            let nearest = nearest(query, k, ef, method, moment, &plan, predicate)
+            for found in nearest { store.prefetchDetails(found.slot) }
+            let hits = nearest.map { found in
                 SearchHit(score: found.score, id: store.id(of: found.slot), metadata: store.metadata(of: found.slot))
             }
             return try hits.withUnsafeBufferPointer { try body($0, plan) }

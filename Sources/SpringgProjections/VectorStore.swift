@@ -110,6 +110,21 @@ final class VectorStore: @unchecked Sendable {
         UnsafePointer(chunk(Int(slot) >> layout.shift).scales + (Int(slot) & layout.mask))
     }
 
+    /// Asks for what tells whether a row is visible, and its scale, ahead of their use.
+    @inline(__always)
+    func prefetch(_ slot: UInt32) {
+        let chunk = chunk(Int(slot) >> layout.shift)
+        let place = Int(slot) & layout.mask
+        springg_prefetch(chunk.lifespans + place)
+        springg_prefetch(chunk.scales + place)
+    }
+
+    /// Asks for what tells where the id and the metadata of a row lie.
+    @inline(__always)
+    func prefetchDetails(_ slot: UInt32) {
+        springg_prefetch(chunk(Int(slot) >> layout.shift).details + (Int(slot) & layout.mask))
+    }
+
     func version(of slot: UInt32) -> EventVersion {
         chunk(Int(slot) >> layout.shift).details[Int(slot) & layout.mask].version
     }

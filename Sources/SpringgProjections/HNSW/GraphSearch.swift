@@ -97,7 +97,7 @@ enum GraphSearch {
                 plan.ef = min(plan.ef * 2 + hidden, efMax)
             }
             let pool = predicate == nil ? scratch.pool : scratch.accepted
-            compare(pool, found, scorer, &best)
+            compare(pool, found, scorer, scratch, &best)
             plan.exactComparisons += found
             plan.distances = scratch.distances
             plan.nodesVisited = scratch.nodesVisited
@@ -129,6 +129,9 @@ enum GraphSearch {
         _ moment: LSN,
         without scanned: [Range<UInt32>]
     ) -> Int {
+        for place in 0..<min(count, wanted) {
+            graph.store.prefetch(graph.slot(of: Candidate.node(pool[place])))
+        }
         var found = 0
         for place in 0..<count where found < wanted {
             let slot = graph.slot(of: Candidate.node(pool[place]))
@@ -154,21 +157,16 @@ enum GraphSearch {
         _ pool: UnsafeMutablePointer<UInt64>,
         _ count: Int,
         _ scorer: ExactSearch.Scorer,
+        _ scratch: WalkScratch,
         _ best: inout BoundedHeap
     ) {
-        let store = scorer.store
-        func slot(_ place: Int) -> UInt32 { UInt32(truncatingIfNeeded: pool[place]) }
-        func prefetch(_ place: Int) {
-            guard place < count else { return }
-            let row = UnsafeRawPointer(store.vector(of: slot(place)).baseAddress)
-            guard let row else { return }
-            for offset in stride(from: 0, to: store.layout.rowBytes, by: 64) { springg_prefetch(row + offset) }
-        }
-        prefetch(0)
-        for place in 0..<count {
-            prefetch(place + 1)
-            guard let row = store.vector(of: slot(place)).baseAddress else { continue }
-            scorer.offer(slot(place), row, store.scale(of: slot(place)), 1, to: &best)
+        for start in stride(from: 0, to: count, by: WalkScratch.batchMax) {
+            let size = min(WalkScratch.batchMax, count - start)
+            for place in 0..<size {
+                scratch.batch[place] = UInt32(truncatingIfNeeded: pool[start + place])
+                scratch.rows[place] = UnsafeRawPointer(scorer.store.vector(of: scratch.batch[place]).baseAddress)
+            }
+            scorer.offer(scratch.batch, scratch.rows, size, products: scratch.dots, to: &best)
         }
     }
 }

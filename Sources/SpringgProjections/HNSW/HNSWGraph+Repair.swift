@@ -120,7 +120,7 @@ extension HNSWGraph {
         let nearest = descend(query, from: start, top: top, bottom: 0, scratch)
         scratch.clearVisited(nodes: nodesUsed)
         // Not through the lost node itself: what is found has to be reachable without it.
-        scratch.visited[Int(node) >> 6] |= 1 << UInt64(node & 63)
+        scratch.markVisited(node)
         guard nearest.node != node else { return relinkFromEntry(node) }
         walk(query, from: nearest, level: 0, ef: parameters.efConstruction, scratch)
         var candidates: [UInt32] = []

@@ -1,4 +1,5 @@
 import CSpringg
+import Glibc
 import Synchronization
 
 /// Algorithms 2 and 5 of the paper, on codes.
@@ -99,45 +100,35 @@ extension HNSWGraph {
         accepting predicate: ((UInt32) -> Bool)? = nil
     ) {
         scratch.clearPool(ef: ef)
-        let (pool, visited) = (scratch.pool, scratch.visited)
-        let words = scratch.visitedWords
-        let capacity = capacity(level)
+        let pool = scratch.pool
         var count = 1
         pool[0] = Candidate.make(similarity: start.similarity, node: start.node)
-        visited[Int(start.node) >> 6] |= 1 << UInt64(start.node & 63)
+        scratch.markVisited(start.node)
         if let predicate, predicate(start.node) {
             scratch.accepted[0] = pool[0]
             scratch.acceptedCount = 1
         }
         var cursor = 0
         var nodes = 0
-        while cursor < count {
-            let candidate = pool[cursor]
-            if candidate & Candidate.expanded != 0 {
-                cursor &+= 1
-                continue
-            }
-            pool[cursor] = candidate | Candidate.expanded
-            nodes &+= 1
-            let links = links(Candidate.node(candidate), level)
+        while true {
+            // The neighbours of a few nodes at a time: while those of one are awaited from memory, others are on their way.
             var fresh = 0
-            for place in 0..<capacity {
-                let link = links[place].load(ordering: .acquiring)
-                if link == HNSWGraph.none { break }
-                let word = Int(link) >> 6
-                let bit: UInt64 = 1 << UInt64(link & 63)
-                // A number beyond the bits is younger than this walk: its row is invisible here, or scanned.
-                if word >= words || visited[word] & bit != 0 { continue }
-                visited[word] |= bit
-                gather(link, fresh, scratch)
-                springg_prefetch(factor(link))
-                fresh &+= 1
+            var taken = 0
+            while cursor < count, taken < HNSWGraph.expandedAtOnce {
+                let candidate = pool[cursor]
+                if candidate & Candidate.expanded == 0 {
+                    pool[cursor] = candidate | Candidate.expanded
+                    fresh = gatherUnseen(Candidate.node(candidate), level, from: fresh, scratch)
+                    taken &+= 1
+                }
+                cursor &+= 1
             }
-            var nearest = cursor
+            if taken == 0 { break }
+            nodes &+= taken
             compareBatch(query, fresh, scratch) { node, similarity in
                 let candidate = Candidate.make(similarity: similarity, node: node)
                 if let place = Candidate.insert(candidate, into: pool, count: &count, limit: ef) {
-                    nearest = min(nearest, place)
+                    cursor = min(cursor, place)
                 }
                 if let predicate, predicate(node) {
                     _ = Candidate.insert(
@@ -148,9 +139,35 @@ extension HNSWGraph {
                     )
                 }
             }
-            cursor = nearest
         }
         scratch.count = count
         scratch.nodesVisited &+= nodes
+    }
+
+    /// Nodes whose neighbours are compared together.
+    static let expandedAtOnce = Int(getenv("BEAM").flatMap { atoi($0) } ?? 1)
+
+    /// Puts the neighbours of a node that the walk has not seen into the scratch's batch, behind `place`, and marks them;
+    /// returns the place behind them.
+    @inline(__always)
+    private func gatherUnseen(_ node: UInt32, _ level: Int, from place: Int, _ scratch: WalkScratch) -> Int {
+        let links = links(node, level)
+        let (visited, words) = (scratch.visited, scratch.visitedWords)
+        var place = place
+        for number in 0..<capacity(level) {
+            let link = links[number].load(ordering: .acquiring)
+            if link == HNSWGraph.none { break }
+            let word = Int(link) >> 6
+            // A number beyond the bits is younger than this walk: its row is invisible here, or scanned.
+            if word >= words { continue }
+            let bit: UInt64 = 1 << UInt64(link & 63)
+            let before = visited[word]
+            visited[word] = before | bit
+            // Written in any case and kept when unseen: nobody can foretell which are, and a wrong guess costs more.
+            gather(link, place, scratch)
+            springg_prefetch(factor(link))
+            place &+= before & bit == 0 ? 1 : 0
+        }
+        return place
     }
 }

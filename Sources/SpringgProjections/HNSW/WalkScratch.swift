@@ -23,7 +23,7 @@ final class WalkScratch: @unchecked Sendable {
     let rows: UnsafeMutablePointer<UnsafeRawPointer?>
     let dots: UnsafeMutablePointer<Float>
     /// As many as a node has links, with one to spare.
-    static let batchMax = 2 * IndexOptions.mRange.upperBound + 1
+    static let batchMax = 8 * IndexOptions.mRange.upperBound + 1
 
     /// What a vector is to which others are compared; each has a code at the same time.
     enum Part: Int, CaseIterable {
@@ -73,6 +73,9 @@ final class WalkScratch: @unchecked Sendable {
         }
         visited.update(repeating: 0, count: visitedWords)
     }
+
+    @inline(__always)
+    func markVisited(_ node: UInt32) { visited[Int(node) >> 6] |= 1 << UInt64(node & 63) }
 
     /// Empties the pool and makes room for `ef` candidates and one more.
     func clearPool(ef: Int) {
@@ -129,12 +132,15 @@ enum Candidate {
         limit: Int
     ) -> Int? {
         if count == limit, candidate >> 32 >= pool[count - 1] >> 32 { return nil }
+        // Halves without a branch on what was found: a wrong guess would cost more than the search.
         var low = 0
-        var high = count
-        while low < high {
-            let middle = (low &+ high) >> 1
-            if pool[middle] & ~expanded < candidate { low = middle &+ 1 } else { high = middle }
+        var length = count
+        while length > 1 {
+            let half = length >> 1
+            low = pool[low &+ half &- 1] & ~expanded < candidate ? low &+ half : low
+            length &-= half
         }
+        if length == 1, pool[low] & ~expanded < candidate { low &+= 1 }
         if count < limit { count &+= 1 }
         (pool + low + 1).update(from: pool + low, count: count &- 1 &- low)
         pool[low] = candidate
