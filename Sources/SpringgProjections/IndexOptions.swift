@@ -2,8 +2,8 @@ import CSpringg
 
 /// How an index's graph is built and searched; nil where whoever made the index left it to the program.
 ///
-/// Kept as JSON in the event that made the index: `{"m":16,"ef_construction":200,"ef":64}`, and no text at all when
-/// everything is left to the program.
+/// Kept as JSON in the event that made the index: `{"m":16,"ef_construction":200,"ef":64,"quantization":"int4"}`, and no
+/// text at all when everything is left to the program.
 public struct IndexOptions: Sendable, Equatable {
     /// `M`: links of a row on each level but the lowest, which has twice as many.
     public var m: Int?
@@ -12,8 +12,10 @@ public struct IndexOptions: Sendable, Equatable {
     /// `ef`: candidates that are kept during a search.
     public var ef: Int?
 
-    /// `quantization`: what a search through the graph reads of the vectors.
+    /// `quantization`: how vectors are written beside the graph, for searches to read.
     public var quantization: Quantization?
+    /// The name that leaves the quantization to the program.
+    public static let automatic = "auto"
 
     /// What `m` may be: below 4 a graph falls apart, above 64 links cost more than they lead.
     public static let mRange = 4...64

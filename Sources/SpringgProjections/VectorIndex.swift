@@ -33,6 +33,14 @@ public struct IndexStats: Sendable {
     public let memoryBytes: Int
     /// Bytes of its graph, codes included; part of `memoryBytes`.
     public let graphMemoryBytes: Int
+    /// How vectors are written beside the graph.
+    public let quantization: Quantization
+    /// Bytes of the components of one vector.
+    public let rowBytesPerVector: Int
+    /// Bytes of the code of one vector in the graph.
+    public let codeBytesPerVector: Int
+    /// Bytes of the graph for each vector in it, without codes; 0 while it is empty.
+    public let linkBytesPerVector: Int
     /// Bytes of its records in the log.
     public let diskBytes: Int
     /// True when events were applied that no checkpoint holds.
@@ -90,7 +98,7 @@ public final class VectorIndex: Sendable {
         self.resources = resources
         current = CurrentGraph(
             HNSWGraph(
-                parameters: HNSWParameters(options),
+                parameters: HNSWParameters(options, dimensions: store.layout.dimensions),
                 store: store,
                 walks: resources.walks,
                 memory: resources.memory
@@ -246,7 +254,10 @@ public final class VectorIndex: Sendable {
     /// The numbers of this index.
     public var stats: IndexStats {
         let counters = counters.withLock { $0 }
+        let graph = graph
         let graphBytes = graph.bytes
+        let indexed = graph.count
+        let codeBytes = graph.coding.bytes
         let (count, digest) = store.shared.withLock { ($0.table.count, $0.digest) }
         return IndexStats(
             name: name,
@@ -254,12 +265,16 @@ public final class VectorIndex: Sendable {
             vectorCount: count,
             memoryBytes: store.bytes + graphBytes,
             graphMemoryBytes: graphBytes,
+            quantization: graph.coding.kind,
+            rowBytesPerVector: store.layout.rowBytes,
+            codeBytesPerVector: codeBytes,
+            linkBytesPerVector: indexed > 0 ? graphBytes / indexed - codeBytes : 0,
             diskBytes: counters.logBytes,
             dirty: counters.lastLSN > epochs.checkpointedLSN,
             digest: digest,
             conflicts: counters.conflicts,
             concurrentWrites: counters.concurrentWrites,
-            indexed: graph.count,
+            indexed: indexed,
             unindexed: store.ledger.count(.unlinked)
         )
     }

@@ -172,6 +172,8 @@ extension EndToEnd {
                 (#""m":3"#, "m must be between 4 and 64, got 3"), (#""M":65"#, "m must be between 4 and 64, got 65"),
                 (#""ef_construction":9"#, "ef_construction must be between 10 and 2000, got 9"),
                 (#""ef":2001"#, "ef must be between 10 and 2000, got 2001"),
+                (#""quantization":"int2""#, "quantization must be one of auto, none, int8, int4, got int2"),
+                (#""quantization":4"#, "Invalid request body"),
             ] {
                 let refused = try api.post("/api/indexes/a", #"{"dimensions":2,\#(member)}"#)
                 #expect(refused.status == 400)
@@ -179,6 +181,13 @@ extension EndToEnd {
             }
             let made = try api.post("/api/indexes/a", #"{"dimensions":2,"M":8,"ef_construction":100,"ef":40}"#)
             #expect(made.status == 200)
+            for (name, found) in [("none", "none"), ("int8", "int8"), ("int4", "int4"), ("auto", "int8")] {
+                let body = #"{"dimensions":64,"quantization":"\#(name)"}"#
+                #expect(try api.post("/api/indexes/q-\(name)", body).status == 200)
+                let memory = try api.get("/api/indexes/q-\(name)/stats").data()["memory"]
+                #expect(memory?["quantization"]?.string == found)
+                #expect(memory?["row_bytes_per_vector"]?.int == 256)
+            }
             try api.add("a", "v", [1, 0])
             for (member, status) in [(#""ef":9"#, 400), (#""ef":2001"#, 400), (#""ef":10"#, 200), (#""ef":null"#, 200)]
             {

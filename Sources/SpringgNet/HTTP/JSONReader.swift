@@ -72,6 +72,14 @@ struct JSONReader {
         return length
     }
 
+    /// Decodes a string; of a longer one the first `bytesMax` bytes.
+    mutating func text(bytesMax: Int) throws(JSONError) -> String {
+        var bytes = [UInt8](repeating: 0, count: bytesMax)
+        var length = 0
+        try Self.check(springg_json_string(&self.state, &bytes, bytesMax, &length))
+        return String(decoding: bytes.prefix(length), as: UTF8.self)
+    }
+
     mutating func integer() throws(JSONError) -> Int {
         var value: Int64 = 0
         try Self.check(springg_json_integer(&self.state, &value))

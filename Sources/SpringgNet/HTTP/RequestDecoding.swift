@@ -206,6 +206,10 @@ func decodeBody<Value: ~Copyable>(
 struct CreateRequest {
     var dimensions = 0
     var options = IndexOptions()
+    private var quantization: String?
+
+    /// Bytes of a quantization's name that are looked at: more than any has.
+    private static let quantizationBytes = 32
 
     init(_ bytes: UnsafeRawBufferPointer) throws(RequestError) {
         self = try decodeBody(bytes) { reader throws(JSONError) in try CreateRequest(&reader) }
@@ -217,6 +221,13 @@ struct CreateRequest {
         }
         if let refusal = self.options.refusal {
             throw .badRequest(refusal)
+        }
+        if let name = self.quantization, name != IndexOptions.automatic {
+            guard let quantization = Quantization(rawValue: name) else {
+                let names = [IndexOptions.automatic] + Quantization.allCases.map(\.rawValue)
+                throw .badRequest("quantization must be one of \(names.joined(separator: ", ")), got \(name)")
+            }
+            self.options.quantization = quantization
         }
     }
 
@@ -231,6 +242,8 @@ struct CreateRequest {
                 self.options.efConstruction = try reader.takeNull() ? nil : reader.integer()
             } else if key.isNamed("ef") {
                 self.options.ef = try reader.takeNull() ? nil : reader.integer()
+            } else if key.isNamed("quantization") {
+                self.quantization = try reader.takeNull() ? nil : reader.text(bytesMax: Self.quantizationBytes)
             } else {
                 try reader.skip()
             }

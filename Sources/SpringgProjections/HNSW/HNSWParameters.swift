@@ -17,12 +17,15 @@ struct HNSWParameters: Sendable, Equatable {
     /// What walks read of the vectors.
     var codes: Quantization
 
-    init(_ options: IndexOptions = IndexOptions()) {
+    init(_ options: IndexOptions, dimensions: Int) {
         M = options.m ?? HNSWParameters.defaultM
         efConstruction = options.efConstruction ?? HNSWParameters.defaultEfConstruction
         ef = options.ef ?? HNSWParameters.defaultEf
-        codes = options.quantization ?? .int4
+        codes = options.quantization ?? HNSWParameters.codes(dimensions: dimensions)
     }
+
+    /// Codes that pay: up to 64 components, 4 bits are no smaller than 8, since a code takes whole cache lines.
+    private static func codes(dimensions: Int) -> Quantization { dimensions <= 64 ? .int8 : .int4 }
 
     /// Links of a node on the lowest level.
     var M0: Int { 2 * M }
