@@ -119,6 +119,23 @@ INLINE float encode_u4(const float *vector, size_t count, size_t bytes, uint8_t 
     return best_along;
 }
 
+INLINE int32_t decode_u4(const uint8_t *code, size_t count, size_t bytes, int8_t *components) {
+    for (size_t block = 0; block < bytes; block += 64) {
+        for (size_t i = 0; i < 64; i++) {
+            components[2 * block + i] = (int8_t)(2 * (code[block + i] & 15) - 15);
+            components[2 * block + 64 + i] = (int8_t)(2 * (code[block + i] >> 4) - 15);
+        }
+    }
+    for (size_t i = count; i < 2 * bytes; i++) {
+        components[i] = 0;
+    }
+    int32_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        sum += components[i];
+    }
+    return sum;
+}
+
 static springg_code encode_s8_portable(const float *vector, size_t count, size_t bytes, int8_t *code) {
     return encode_s8(vector, count, bytes, code);
 }
@@ -127,6 +144,11 @@ static float encode_u4_portable(const float *vector, size_t count, size_t bytes,
     return encode_u4(vector, count, bytes, code);
 }
 
+static int32_t decode_u4_portable(const uint8_t *code, size_t count, size_t bytes, int8_t *components) {
+    return decode_u4(code, count, bytes, components);
+}
+
+static int32_t (*chosen_decode)(const uint8_t *, size_t, size_t, int8_t *) = decode_u4_portable;
 static springg_code (*chosen_s8)(const float *, size_t, size_t, int8_t *) = encode_s8_portable;
 static float (*chosen_u4)(const float *, size_t, size_t, uint8_t *) = encode_u4_portable;
 
@@ -143,11 +165,18 @@ __attribute__((target("avx2"))) static float encode_u4_avx2(
     return encode_u4(vector, count, bytes, code);
 }
 
+__attribute__((target("avx2"))) static int32_t decode_u4_avx2(
+    const uint8_t *code, size_t count, size_t bytes, int8_t *components
+) {
+    return decode_u4(code, count, bytes, components);
+}
+
 __attribute__((constructor)) static void choose(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2")) {
         chosen_s8 = encode_s8_avx2;
         chosen_u4 = encode_u4_avx2;
+        chosen_decode = decode_u4_avx2;
     }
 }
 #endif
@@ -158,4 +187,8 @@ springg_code springg_encode_s8(const float *vector, size_t count, size_t bytes, 
 
 float springg_encode_u4(const float *vector, size_t count, size_t bytes, uint8_t *code) {
     return chosen_u4(vector, count, bytes, code);
+}
+
+int32_t springg_decode_u4(const uint8_t *code, size_t count, size_t bytes, int8_t *components) {
+    return chosen_decode(code, count, bytes, components);
 }

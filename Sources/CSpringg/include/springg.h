@@ -66,6 +66,10 @@ springg_code springg_encode_s8(const float *vector, size_t count, size_t bytes, 
 /// dot product of the code (component - 7.5) with the vector. Zero, and no code, for a vector of zeros.
 float springg_encode_u4(const float *vector, size_t count, size_t bytes, uint8_t *code);
 
+/// Writes what the first `count` components of a 4-bit code stand for, doubled (-15 … 15), and zeros behind them up to
+/// `bytes` × 2: a query of springg_dots_u4. Returns their sum.
+int32_t springg_decode_u4(const uint8_t *code, size_t count, size_t bytes, int8_t *components);
+
 /// Asks for the cache line at `address`, which need not be readable.
 static inline void springg_prefetch(const void *address) { __builtin_prefetch(address); }
 

@@ -74,17 +74,15 @@ enum GraphSearch {
             guard let code = encode(scorer, scratch, graph), let (start, top) = graph.entryPoint() else { return nil }
             let wanted = candidatesCompared(k: k)
             plan.method = .hnsw
-            plan.ef = max(ef, wanted)
+            plan.ef = max(ef, k + k / 4)
             var found = 0
             // Rows that died and are still linked take places in the pool: once more with room for them, if they are many.
             for _ in 0..<2 {
-                let nearest = graph.descend(code, from: start, top: top, bottom: 0, scratch)
-                // Numbers that are given out from here on are younger than this moment: the walk passes over them.
-                scratch.clearVisited(nodes: graph.nodesUsed)
-                graph.walk(
+                // Numbers that are given out from here on are younger than this moment: the search passes over them.
+                graph.search(
                     code,
-                    from: nearest,
-                    level: 0,
+                    from: start,
+                    top: top,
                     ef: plan.ef,
                     scratch,
                     accepting: predicate.map { accepts in { accepts(graph.slot(of: $0)) } }
@@ -97,8 +95,15 @@ enum GraphSearch {
                 plan.ef = min(plan.ef * 2 + hidden, efMax)
             }
             let pool = predicate == nil ? scratch.pool : scratch.accepted
-            compare(pool, found, scorer, scratch, &best)
-            plan.exactComparisons += found
+            plan.exactComparisons += compare(
+                pool,
+                found,
+                scorer,
+                scratch,
+                k: k,
+                deviation: graph.coding.deviation,
+                &best
+            )
             plan.distances = scratch.distances
             plan.nodesVisited = scratch.nodesVisited
             return best.count < k ? nil : best.sorted(in: store)
@@ -136,7 +141,7 @@ enum GraphSearch {
         for place in 0..<count where found < wanted {
             let slot = graph.slot(of: Candidate.node(pool[place]))
             guard graph.store.isVisible(slot, at: moment), !contains(scanned, slot) else { continue }
-            pool[found] = UInt64(slot)
+            pool[found] = pool[place] & ~0xFFFF_FFFF | UInt64(slot)
             found += 1
         }
         return found
@@ -152,21 +157,35 @@ enum GraphSearch {
         return low < ranges.count && ranges[low].contains(slot)
     }
 
-    /// Scores slots by their floats.
+    /// Scores slots by their floats, nearest by code first, as long as they may be among the best; returns how many.
+    ///
+    /// `deviation` is that of a cosine by codes. One row in a thousand is off by three of them, and had to be at the edge.
     private static func compare(
         _ pool: UnsafeMutablePointer<UInt64>,
         _ count: Int,
         _ scorer: ExactSearch.Scorer,
         _ scratch: WalkScratch,
+        k: Int,
+        deviation: Float,
         _ best: inout BoundedHeap
-    ) {
-        for start in stride(from: 0, to: count, by: WalkScratch.batchMax) {
-            let size = min(WalkScratch.batchMax, count - start)
+    ) -> Int {
+        let margin = 3 * deviation
+        var start = 0
+        while start < count {
+            // Too far below the worst of the best for the code's error to make up.
+            let estimate = Candidate.similarity(pool[start])
+            if estimate < best.threshold - margin { break }
+            let size = min(start == 0 ? k + comparedAtOnce / 2 : comparedAtOnce, WalkScratch.batchMax, count - start)
             for place in 0..<size {
                 scratch.batch[place] = UInt32(truncatingIfNeeded: pool[start + place])
                 scratch.rows[place] = UnsafeRawPointer(scorer.store.vector(of: scratch.batch[place]).baseAddress)
             }
             scorer.offer(scratch.batch, scratch.rows, size, products: scratch.dots, to: &best)
+            start += size
         }
+        return start
     }
+
+    /// Rows that are compared before it is asked again whether the next may be among the best.
+    private static let comparedAtOnce = 4
 }

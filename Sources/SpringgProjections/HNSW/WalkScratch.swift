@@ -6,8 +6,9 @@ final class WalkScratch: @unchecked Sendable {
 
     /// Nodes seen, a bit each.
     private(set) var visited: UnsafeMutablePointer<UInt64>
-    /// Words of `visited` that count.
-    private(set) var visitedWords = 0
+    private var visitedWords = 0
+    /// Numbers that have a bit; a node beyond them is younger than the walk.
+    private(set) var visitedNodes: UInt32 = 0
     private var visitedCapacity = 64
     /// Candidates, nearest first; see `Candidate`.
     private(set) var pool: UnsafeMutablePointer<UInt64>
@@ -23,7 +24,7 @@ final class WalkScratch: @unchecked Sendable {
     let rows: UnsafeMutablePointer<UnsafeRawPointer?>
     let dots: UnsafeMutablePointer<Float>
     /// As many as a node has links, with one to spare.
-    static let batchMax = 8 * IndexOptions.mRange.upperBound + 1
+    static let batchMax = 2 * IndexOptions.mRange.upperBound + 1
 
     /// What a vector is to which others are compared; each has a code at the same time.
     enum Part: Int, CaseIterable {
@@ -65,6 +66,7 @@ final class WalkScratch: @unchecked Sendable {
 
     /// Forgets which nodes were seen, of those with numbers below `nodes`.
     func clearVisited(nodes: Int) {
+        visitedNodes = UInt32(nodes)
         visitedWords = (nodes + 63) >> 6
         if visitedWords > visitedCapacity {
             visited.deallocate()
