@@ -19,6 +19,10 @@ public struct DatabaseOptions: Sendable {
     /// Beyond it writers are slowed to the pace of linking, and never refused. So many rows of 1,024 dimensions are
     /// compared in about 15 ms.
     public var maxUnindexedRows = 50_000
+    /// Threads that link rows into graphs; 0 for one a core.
+    ///
+    /// The same rows give the same graph, however many there are.
+    public var indexingThreads = 0
     /// Write zeros into new segments instead of reserving extents.
     public var writeZerosAhead = false
     /// Bytes that log and checkpoints may take on disk; 0 for no bound.
@@ -144,7 +148,11 @@ public final class Database: Sendable {
         let files = CheckpointFiles(directory: options.dataPath + "/checkpoints", fileSystem: fileSystem)
         let (materializer, base, damaged) = restoreNewest(files)
         let indexer = Indexer(
-            limits: .init(unindexedRows: options.maxUnindexedRows, memoryBytes: options.maxMemoryBytes),
+            limits: .init(
+                unindexedRows: options.maxUnindexedRows,
+                memoryBytes: options.maxMemoryBytes,
+                threads: options.indexingThreads > 0 ? options.indexingThreads : sysconf(Int32(_SC_NPROCESSORS_ONLN))
+            ),
             resources: materializer.resources
         )
         materializer.onBacklog = indexer.request

@@ -211,11 +211,13 @@ public final class VectorIndex: Sendable {
         return ExactSearch.nearest(query, k: k, in: store, at: moment, accepting: predicate)
     }
 
-    /// Brings the graph up to the store, on this thread.
+    /// Brings the graph up to the store, on this thread and its helpers.
     ///
     /// For those who keep projections without a database's threads.
-    package func indexNow() {
-        Linker(current, memoryLimit: 0, scratch: WalkScratch()).finish()
+    package func indexNow(threads: Int = 1) {
+        let team = IndexingTeam(threads: threads)
+        defer { team.stop() }
+        Linker(current, memoryLimit: 0, team: team).finish()
     }
 
     /// What is wrong with the graph, while nothing changes it.

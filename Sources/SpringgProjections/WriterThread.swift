@@ -39,7 +39,7 @@ final class WriterThread: @unchecked Sendable {
     func join() { pthread_join(handle, nil) }
 }
 
-/// A mutex and a condition: what a producer rings and one consumer waits at.
+/// A mutex and a condition: what one rings and another waits at.
 final class Doorbell: @unchecked Sendable {
     // Why @unchecked: both are made for sharing between threads and stay at the address where they were initialised.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
@@ -69,6 +69,9 @@ final class Doorbell: @unchecked Sendable {
 
     /// Wakes the consumer.
     func ring() { pthread_cond_signal(condition) }
+
+    /// Wakes everyone who waits.
+    func ringAll() { pthread_cond_broadcast(condition) }
 
     /// Gives up the lock, which must be held, until rung or until so much time has passed (nil: for ever).
     func wait(nanoseconds: UInt64?) {

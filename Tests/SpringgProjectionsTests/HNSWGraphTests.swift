@@ -7,10 +7,10 @@ import Testing
 struct HNSWGraphTests {
     static let fixture = Result { try FixtureVectors(directory: HNSWHarness.fixtures) }
 
-    static func filled(_ data: FixtureVectors, options: String = "") throws -> HNSWHarness {
+    static func filled(_ data: FixtureVectors, options: String = "", threads: Int = 1) throws -> HNSWHarness {
         var harness = try HNSWHarness(dimensions: FixtureVectors.dimensions, options: options)
         for (id, row) in zip(data.ids, data.rows) { harness.put(id, row) }
-        harness.settle()
+        harness.settle(threads: threads)
         return harness
     }
 
@@ -42,14 +42,39 @@ struct HNSWGraphTests {
         #expect(harness.recall(data.queries, ef: 400) >= 0.99)
     }
 
-    @Test("one thread builds the same graph from the same rows")
-    func deterministic() throws {
+    @Test("the same rows give the same graph, on one thread and on many", arguments: [1, 2, 5])
+    func deterministic(threads: Int) throws {
         let data = try HNSWGraphTests.fixture.get()
-        let (first, second) = (try HNSWGraphTests.filled(data), try HNSWGraphTests.filled(data))
-        for query in data.queries.prefix(30) {
+        let (first, second) = (try HNSWGraphTests.filled(data), try HNSWGraphTests.filled(data, threads: threads))
+        #expect(second.index.graphViolations == [])
+        for query in data.queries.prefix(50) {
             let (one, other) = (first.search(query, ef: 16), second.search(query, ef: 16))
             #expect(one.answer == other.answer)
             #expect(one.plan == other.plan)
+        }
+    }
+
+    @Test("rows linked many at a time are found as well as rows linked one after the other")
+    func batches() throws {
+        let data = try HNSWGraphTests.fixture.get()
+        let rows = 3000
+        var (single, many) = (
+            try HNSWHarness(dimensions: FixtureVectors.dimensions),
+            try HNSWHarness(dimensions: FixtureVectors.dimensions)
+        )
+        for number in 0..<rows {
+            many.put(data.ids[number], data.rows[number])
+            single.put(data.ids[number], data.rows[number])
+            // Fewer are not linked at all, and then in batches that grow.
+            if number > 1280 { single.settle() }
+        }
+        many.settle(threads: 2)
+        #expect(many.index.graphViolations == [])
+        let queries = data.queries + data.rows[rows...].prefix(800)
+        for ef in [16, 32, 64] {
+            let (one, other) = (single.recall(queries, ef: ef), many.recall(queries, ef: ef))
+            print("ef \(ef): recall \(one) one after the other, \(other) many at a time")
+            #expect(other >= one - 0.003)
         }
     }
 

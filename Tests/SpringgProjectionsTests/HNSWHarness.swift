@@ -49,9 +49,9 @@ struct HNSWHarness {
     }
 
     /// Shows what was applied, and brings the graph up to it.
-    func settle() {
+    func settle(threads: Int = 1) {
         publish()
-        index.indexNow()
+        index.indexNow(threads: threads)
         state.reclaim()
     }
 

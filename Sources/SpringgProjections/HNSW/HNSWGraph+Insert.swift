@@ -1,72 +1,140 @@
 import CSpringg
 import Synchronization
 
-/// Algorithms 1 and 4 of the paper: a node's place, and which of its candidates become its neighbours.
+/// Algorithms 1 and 4 of the paper: nodes' places, and which of their candidates become their neighbours.
 ///
-/// The indexer only.
+/// Rows are linked many at a time, in steps that a team of threads takes together; within a step nobody reads what
+/// another writes, so that there is no lock and the same batch gives the same graph on any number of threads (the idea
+/// of ParlayANN, Manohar et al. 2024):
+///
+///     encode     each new node's code
+///     choose     each new node walks the graph, in which no link changes meanwhile, looks at the whole batch beside
+///                it, and sets its own links
+///     accept     each node that was chosen takes in those that chose it, all at once
+///
+/// The indexer only, with its team.
 extension HNSWGraph {
-    /// Links a row that the graph does not hold, and for which room was made.
-    func insert(_ slot: UInt32, _ scratch: WalkScratch) {
-        let node = makeNode(slot)
-        let level = level(node)
-        changesSinceRenumbering += 1
-        guard let (start, top) = entryPoint() else {
-            markLinked(node)
+    /// Rows that may be linked together: few enough beside those that are there, so that the graph that they walk leads
+    /// to where they belong, and that each can be compared with all others.
+    var batchMax: Int { min(max(1, count / HNSWGraph.batchShare), HNSWGraph.batchLimit) }
+    private static let batchShare = 16
+    private static let batchLimit = 256
+
+    /// Links rows that the graph does not hold, and for which room was made.
+    func insert(_ slots: [UInt32], _ team: IndexingTeam) {
+        let nodes = slots.map(makeNode)
+        team.forEach(nodes.count) { [self] member, _ in encode(nodes[member]) }
+        let batch = InsertionBatch(nodes, levels: nodes.map(level), M: parameters.M)
+        let (start, top) = entryPoint() ?? (HNSWGraph.none, -1)
+        team.forEach(nodes.count) { [self] member, scratch in place(member, of: batch, from: start, top: top, scratch) }
+        batch.sortOffers()
+        team.forEach(batch.groups.count) { [self] group, scratch in accept(batch.groups[group], of: batch, scratch) }
+        for (node, level) in batch.unaccepted() {
+            // All its neighbours are full of better ones, and would leave this row where no search comes.
+            let nearest = links(node, level)[0].load(ordering: .relaxed)
+            if !append(node, to: nearest, level) { replaceLast(of: nearest, level, with: node) }
+        }
+        for node in nodes { markLinked(node) }
+        changesSinceSweep += nodes.count
+        changesSinceRenumbering += nodes.count
+        if let (node, level) = batch.highest, level > top {
             entry.store(UInt64(level) << 32 | UInt64(node), ordering: .releasing)
-            return
         }
+    }
+
+    /// Chooses the neighbours of a new node on all its levels, and offers it to them.
+    private func place(
+        _ member: Int,
+        of batch: InsertionBatch,
+        from entry: UInt32,
+        top: Int,
+        _ scratch: WalkScratch
+    ) {
+        let node = batch.nodes[member]
+        let highest = batch.levels[member]
         let query = query(of: node, as: .sought, scratch)
-        var nearest = descend(query, from: start, top: top, bottom: level, scratch)
-        for level in stride(from: min(top, level), through: 0, by: -1) {
-            scratch.clearVisited(nodes: nodesUsed)
-            walk(query, from: nearest, level: level, ef: parameters.efConstruction, scratch)
-            nearest = (Candidate.node(scratch.pool[0]), Candidate.similarity(scratch.pool[0]))
-            connect(node, level, scratch)
-        }
-        markLinked(node)
-        changesSinceSweep += 1
-        if level > top { entry.store(UInt64(level) << 32 | UInt64(node), ordering: .releasing) }
-    }
-
-    /// Links a node with the best of the candidates in the scratch's pool, both ways.
-    private func connect(_ node: UInt32, _ level: Int, _ scratch: WalkScratch) {
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity(level)) { chosen in
-            let count = select(scratch.pool, scratch.count, limit: parameters.M, into: chosen, scratch)
-            setLinks(node, level, UnsafeBufferPointer(rebasing: chosen[..<count]))
-            var isReachable = false
-            for place in 0..<count {
-                if offer(node, to: chosen[place], level, scratch) { isReachable = true }
+        var nearest = top < 0 ? nil : descend(query, from: entry, top: top, bottom: highest, scratch)
+        for level in stride(from: highest, through: 0, by: -1) {
+            scratch.clearPool(ef: parameters.efConstruction)
+            if let start = nearest, level <= top {
+                scratch.clearVisited(nodes: nodesUsed)
+                walk(query, from: start, level: level, ef: parameters.efConstruction, scratch)
+                nearest = (Candidate.node(scratch.pool[0]), Candidate.similarity(scratch.pool[0]))
             }
-            // Every neighbour is full of better ones, and would leave this row where no search comes.
-            if !isReachable, count > 0, !append(node, to: chosen[0], level) {
-                replaceLast(of: chosen[0], level, with: node)
+            compareBatch(query, with: batch, except: member, level, scratch)
+            let offers = batch.offers(member, level)
+            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: parameters.M) { chosen in
+                let count = select(scratch.pool, scratch.count, limit: parameters.M, into: chosen, scratch)
+                setLinks(node, level, UnsafeBufferPointer(rebasing: chosen[..<count]))
+                for place in 0..<count {
+                    offers[place] = InsertionBatch.offer(of: member, to: chosen[place], level)
+                }
             }
         }
     }
 
-    /// Links `neighbour` to `node` as well, if that is among its best; returns whether it is.
-    private func offer(_ node: UInt32, to neighbour: UInt32, _ level: Int, _ scratch: WalkScratch) -> Bool {
-        if append(node, to: neighbour, level) { return true }
-        let capacity = capacity(level)
-        let query = query(of: neighbour, as: .owner, scratch)
-        return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: capacity + 1) { candidates in
-            guard let sorted = candidates.baseAddress else { return false }
-            var count = 0
-            forEachLink(neighbour, level) { link in
-                gather(link, count, scratch)
-                count += 1
-            }
-            gather(node, count, scratch)
-            let gathered = count + 1
-            count = 0
+    /// Adds to the scratch's pool those of the batch that are on a level.
+    private func compareBatch(
+        _ query: Query,
+        with batch: InsertionBatch,
+        except member: Int,
+        _ level: Int,
+        _ scratch: WalkScratch
+    ) {
+        let limit = parameters.efConstruction
+        var gathered = 0
+        func compare() {
             compareBatch(query, gathered, scratch) { node, similarity in
                 let candidate = Candidate.make(similarity: similarity, node: node)
-                _ = Candidate.insert(candidate, into: sorted, count: &count, limit: capacity + 1)
+                _ = Candidate.insert(candidate, into: scratch.pool, count: &scratch.count, limit: limit)
             }
-            return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity) { chosen in
-                let kept = select(sorted, count, limit: capacity, into: chosen, scratch)
-                setLinks(neighbour, level, UnsafeBufferPointer(rebasing: chosen[..<kept]))
-                return chosen[..<kept].contains(node)
+            gathered = 0
+        }
+        for other in batch.nodes.indices where other != member && batch.levels[other] >= level {
+            gather(batch.nodes[other], gathered, scratch)
+            gathered += 1
+            if gathered == WalkScratch.batchMax { compare() }
+        }
+        compare()
+    }
+
+    /// Links a node to those that chose it, as far as they are among its best.
+    private func accept(_ group: Range<Int>, of batch: InsertionBatch, _ scratch: WalkScratch) {
+        let (node, level) = InsertionBatch.target(batch.sorted[group.lowerBound])
+        var next = group.lowerBound
+        while next < group.upperBound {
+            let member = InsertionBatch.member(batch.sorted[next])
+            guard append(batch.nodes[member], to: node, level) else { break }
+            batch.markAccepted(member, level)
+            next += 1
+        }
+        guard next < group.upperBound else { return }
+        // No room for the rest: the best of all.
+        let query = query(of: node, as: .owner, scratch)
+        let limit = capacity(level) + group.upperBound - next
+        scratch.clearPool(ef: limit)
+        var gathered = 0
+        func compare() {
+            compareBatch(query, gathered, scratch) { node, similarity in
+                let candidate = Candidate.make(similarity: similarity, node: node)
+                _ = Candidate.insert(candidate, into: scratch.pool, count: &scratch.count, limit: limit)
+            }
+            gathered = 0
+        }
+        func add(_ other: UInt32) {
+            gather(other, gathered, scratch)
+            gathered += 1
+            if gathered == WalkScratch.batchMax { compare() }
+        }
+        forEachLink(node, level, add)
+        for offer in next..<group.upperBound { add(batch.nodes[InsertionBatch.member(batch.sorted[offer])]) }
+        compare()
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity(level)) { chosen in
+            let kept = select(scratch.pool, scratch.count, limit: capacity(level), into: chosen, scratch)
+            setLinks(node, level, UnsafeBufferPointer(rebasing: chosen[..<kept]))
+            for offer in group {
+                let member = InsertionBatch.member(batch.sorted[offer])
+                if chosen[..<kept].contains(batch.nodes[member]) { batch.markAccepted(member, level) }
             }
         }
     }

@@ -22,7 +22,7 @@ extension HNSWGraph {
         let order = breadthFirst()
         var numbers = [UInt32](repeating: HNSWGraph.none, count: nodesUsed)
         for node in order {
-            guard copy.reserve(memoryLimit: memoryLimit) else { return nil }
+            guard copy.reserve(1, memoryLimit: memoryLimit) else { return nil }
             numbers[Int(node)] = copy.makeNode(slot(of: node), level: level(node))
         }
         for node in order {

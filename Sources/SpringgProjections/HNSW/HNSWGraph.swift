@@ -250,24 +250,26 @@ final class HNSWGraph: @unchecked Sendable {
         }
     }
 
-    /// Makes room for one more node; false when there is no memory for it.
+    /// Makes room for so many more nodes; false when there is no memory for them.
     ///
     /// The indexer only.
-    func reserve(memoryLimit: Int) -> Bool {
-        guard freeNumbers.isEmpty, nodesUsed >> shift >= chunkCount else { return true }
-        return hasMemoryForChunk(limit: memoryLimit) && addChunk()
+    func reserve(_ nodes: Int, memoryLimit: Int) -> Bool {
+        while freeNumbers.count + (chunkCount << shift) - nodesUsed < nodes {
+            guard hasMemoryForChunk(limit: memoryLimit), addChunk() else { return false }
+        }
+        return true
     }
 
-    /// Makes the node of a row, with its code and no links; returns its number.
+    /// Makes the node of a row, with no links; returns its number.
     ///
     /// The indexer only, when room was made.
-    func makeNode(_ slot: UInt32) -> UInt32 {
-        let node = makeNode(slot, level: drawLevel(slot))
-        let vector = store.vector(of: slot)
-        if let components = vector.baseAddress {
-            factor(node).pointee = coding.encode(components, scale: store.scale(of: slot).pointee, into: code(node))
-        }
-        return node
+    func makeNode(_ slot: UInt32) -> UInt32 { makeNode(slot, level: drawLevel(slot)) }
+
+    /// Writes the code of a new node.
+    func encode(_ node: UInt32) {
+        let slot = slot(of: node)
+        guard let vector = store.vector(of: slot).baseAddress else { return }
+        factor(node).pointee = coding.encode(vector, scale: store.scale(of: slot).pointee, into: code(node))
     }
 
     /// Gives a number to a row, whose code is still to be written.

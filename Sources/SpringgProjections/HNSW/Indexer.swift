@@ -23,6 +23,8 @@ final class Indexer: Sendable {
         var unindexedRows = 0
         /// Bytes that the projections may hold; 0 for no limit.
         var memoryBytes = 0
+        /// Threads that link rows at once.
+        var threads = 1
     }
 
     /// Work on one index, while there is some.
@@ -34,8 +36,6 @@ final class Indexer: Sendable {
 
     /// Rows that are cheaper to take out together, and checks of the whole graph, are put off for so long.
     private static let gatherNanoseconds: UInt64 = 50_000_000
-    /// A tenth of the weight of a thread of the server while both want to run: hardly felt by those, and never nothing.
-    private static let niceness: Int32 = 10
     /// Whoever waits for the indexer looks again after so long.
     private static let stepNanoseconds: UInt64 = 2_000_000
     /// Events a second from which on writes come thick: linking as many would take a whole core.
@@ -89,14 +89,15 @@ final class Indexer: Sendable {
 
     /// The thread's work, until `stop`.
     func run() {
-        springg_lower_priority(Indexer.niceness)
-        let scratch = WalkScratch()
+        springg_lower_priority(IndexingTeam.niceness)
+        let team = IndexingTeam(threads: limits.threads)
+        defer { team.stop() }
         var jobs: [Job] = []
         var isPatient = true
         var pulse = Pulse(events: resources.epochs.appliedLSN.rawValue, nanoseconds: monotonicNanoseconds())
         while !isStopping.load(ordering: .acquiring) {
             for index in requested.withLock({ requested in requested.take() }) {
-                let linker = Linker(index.current, memoryLimit: limits.memoryBytes, scratch: scratch)
+                let linker = Linker(index.current, memoryLimit: limits.memoryBytes, team: team)
                 jobs.append(Job(linker: linker, index: index))
             }
             pulse.measure(events: resources.epochs.appliedLSN.rawValue, over: Indexer.restNanoseconds)

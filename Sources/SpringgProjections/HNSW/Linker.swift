@@ -10,7 +10,8 @@ final class Linker {
     private var graph: HNSWGraph
     private let store: VectorStore
     private let memoryLimit: Int
-    private let scratch: WalkScratch
+    private let team: IndexingTeam
+    private var scratch: WalkScratch { team.scratch }
     private var unlinked: [Unlinked] = []
 
     /// What walks in progress may still see.
@@ -38,10 +39,10 @@ final class Linker {
     /// Sweeps for a few changes take at most one part in so many of the time.
     private static let sweepTimeShare: UInt64 = 10
 
-    init(_ current: CurrentGraph, memoryLimit: Int, scratch: WalkScratch) {
+    init(_ current: CurrentGraph, memoryLimit: Int, team: IndexingTeam) {
         self.current = current
         graph = current.graph
-        self.scratch = scratch
+        self.team = team
         store = graph.store
         self.memoryLimit = memoryLimit
     }
@@ -111,20 +112,31 @@ final class Linker {
         }
     }
 
-    /// Rows in the order of their slots, so that one thread builds the same graph from the same store.
+    /// Rows in the order of their slots, in batches whose size depends on the graph alone, so that the same store gives
+    /// the same graph.
     private func link() {
         let end = monotonicNanoseconds() + Linker.turnNanoseconds
+        repeat {
+            let batch = takeBatch()
+            guard !batch.isEmpty else { return }
+            graph.insert(batch, team)
+            for slot in batch { store.ledger.remove(.unlinked, slot) }
+        } while monotonicNanoseconds() < end
+    }
+
+    private func takeBatch() -> [UInt32] {
+        let most = graph.batchMax
+        var batch: [UInt32] = []
         store.ledger.forEach(.queued) { slot in
             // Before it is taken: a row that was taken is the graph's, and cannot be given back.
-            guard graph.reserve(memoryLimit: memoryLimit) else {
+            guard graph.reserve(batch.count + 1, memoryLimit: memoryLimit) else {
                 graph.isOutOfMemory.store(true, ordering: .relaxed)
                 return false
             }
-            guard store.ledger.remove(.queued, slot) else { return true }
-            graph.insert(slot, scratch)
-            store.ledger.remove(.unlinked, slot)
-            return monotonicNanoseconds() < end
+            if store.ledger.remove(.queued, slot) { batch.append(slot) }
+            return batch.count < most
         }
+        return batch
     }
 
     /// Whether memory that was refused is there now.
