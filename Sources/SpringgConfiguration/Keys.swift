@@ -177,6 +177,13 @@ public enum Keys {
         "Threads that search, up to 256; 0 = one for each core.",
         0...256
     )
+    /// Threads that link vectors into graphs.
+    public static let indexingThreads = integer(
+        "indexing_threads",
+        0,
+        "Threads that link vectors into graphs, at a low priority, up to 64; 0 = one for each core.",
+        0...64
+    )
     /// Least important log lines that are written.
     public static let logLevel = choice(
         "log_level",
@@ -229,8 +236,9 @@ public enum Keys {
         maxUnindexedRows, maxMemoryMB,
         maxConcurrentBulkRequests,
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
-        readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, logLevel, logFormat, s3Bucket,
-        s3Region, s3SyncInterval, clusterEnabled, clusterBindPort,
+        readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
+        logFormat,
+        s3Bucket, s3Region, s3SyncInterval, clusterEnabled, clusterBindPort,
     ]
 
     /// The setting of a name, or nil.

@@ -43,6 +43,8 @@ public struct DatabaseOptions: Sendable {
     public var roomFound: (@Sendable () -> Void)?
     /// Called on the writer's thread when writes begin to fail; again only after one has succeeded in between.
     public var writesFail: (@Sendable (LogError) -> Void)?
+    /// Called, on a thread of its own, when a graph begins to catch up with its rows after the start, and when it has.
+    public var catchesUp: (@Sendable (CatchUpReport) -> Void)?
     /// Called now and then while the log is replayed.
     public var progress: (@Sendable (ReplayProgress) -> Void)?
 
@@ -66,6 +68,8 @@ public struct CheckpointRecovery: Sendable {
     public let lsn: LSN
     /// Newer ones that could not be used, and why.
     public let damaged: [String]
+    /// Graphs in it that could not be used, and why: they are built anew from their rows.
+    public let damagedGraphs: [String]
 }
 
 /// Whether the database takes writes.
@@ -146,14 +150,16 @@ public final class Database: Sendable {
         logOptions.bytesMax = options.maxDiskBytes
         var generator = SystemRandomNumberGenerator()
         let files = CheckpointFiles(directory: options.dataPath + "/checkpoints", fileSystem: fileSystem)
-        let (materializer, base, damaged) = restoreNewest(files)
+        let threads = options.indexingThreads > 0 ? options.indexingThreads : sysconf(Int32(_SC_NPROCESSORS_ONLN))
+        let (materializer, base, checkpoint) = restoreNewest(files, threads: threads)
         let indexer = Indexer(
             limits: .init(
                 unindexedRows: options.maxUnindexedRows,
                 memoryBytes: options.maxMemoryBytes,
-                threads: options.indexingThreads > 0 ? options.indexingThreads : sysconf(Int32(_SC_NPROCESSORS_ONLN))
+                threads: threads
             ),
-            resources: materializer.resources
+            resources: materializer.resources,
+            report: options.catchesUp ?? { _ in }
         )
         materializer.onBacklog = indexer.request
         var replay = Replay(options, fileSystem, from: base)
@@ -174,7 +180,8 @@ public final class Database: Sendable {
                     segment: log.directory + "/" + SegmentHeader.fileName(firstLSN: report.trimmed.next),
                     offset: 0,
                     lsn: LSN(1),
-                    reason: (["the log begins with LSN \(report.trimmed.next), and no checkpoint can be used"] + damaged)
+                    reason: (["the log begins with LSN \(report.trimmed.next), and no checkpoint can be used"]
+                        + checkpoint.damaged)
                         .joined(separator: "; ")
                 )
             )
@@ -217,7 +224,6 @@ public final class Database: Sendable {
         checkpointer.start(
             interval: options.checkpointSeconds > 0 ? UInt64(options.checkpointSeconds * 1e9) : nil
         )
-        let checkpoint = CheckpointRecovery(lsn: base.lsn, damaged: damaged)
         return Database(
             log,
             report,
@@ -235,8 +241,9 @@ public final class Database: Sendable {
 
     /// The newest checkpoint that is whole, in fresh projections; without one, nothing and the beginning of the log.
     private static func restoreNewest(
-        _ files: CheckpointFiles
-    ) -> (materializer: Materializer, base: LogBase, damaged: [String]) {
+        _ files: CheckpointFiles,
+        threads: Int
+    ) -> (materializer: Materializer, base: LogBase, CheckpointRecovery) {
         var damaged: [String] = []
         var checkpoints: [LSN] = []
         do throws(FileSystemError) {
@@ -246,13 +253,20 @@ public final class Database: Sendable {
         }
         for lsn in checkpoints {
             do throws(CheckpointDamage) {
-                let (materializer, base) = try Materializer.restore(lsn, from: files.directory, files.fileSystem)
-                return (materializer, base, damaged)
+                let (materializer, base, damagedGraphs) = try Materializer.restore(
+                    lsn,
+                    from: files.directory,
+                    files.fileSystem,
+                    threads: threads
+                )
+                return (
+                    materializer, base, CheckpointRecovery(lsn: lsn, damaged: damaged, damagedGraphs: damagedGraphs)
+                )
             } catch {
                 damaged.append("\(error)")
             }
         }
-        return (Materializer(), .beginning, damaged)
+        return (Materializer(), .beginning, CheckpointRecovery(lsn: .zero, damaged: damaged, damagedGraphs: []))
     }
 
     private init(
@@ -308,6 +322,9 @@ public final class Database: Sendable {
 
     /// Rows over all indexes.
     public var vectorCount: Int { directory.all.reduce(0) { $0 + $1.count } }
+
+    /// Rows over all indexes that wait to be linked into graphs; searches compare them one by one meanwhile.
+    public var rowsToLink: Int { directory.all.reduce(0) { $0 + $1.rowsToLink } }
 
     /// Whether it takes writes.
     public var health: DatabaseHealth {

@@ -229,6 +229,9 @@ public final class VectorIndex: Sendable {
         return store.ledger.count(.queued) + store.ledger.count(.dead)
     }
 
+    /// Rows that wait to be linked; none where no graph is wanted, or there is no memory for it.
+    var rowsToLink: Int { Linker.hasWork(graph) ? store.ledger.count(.queued) : 0 }
+
     /// Whether rows that nobody sees wait to be taken out of the graph.
     var hasDead: Bool { store.ledger.count(.dead) > 0 }
 

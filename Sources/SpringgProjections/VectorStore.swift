@@ -278,7 +278,7 @@ final class VectorStore: @unchecked Sendable {
     var hasRowsToReclaim: Bool { !endedSlots.isEmpty || slotsInGraph > 0 }
 
     /// Whether a row's direction can be told, which is what the graph is made of.
-    private static func hasDirection(_ scale: Float) -> Bool { scale > 0 }
+    static func hasDirection(_ scale: Float) -> Bool { scale > 0 }
 
     /// Takes back the slots that no reader can see any more, once the graph has let go of them too.
     func reclaim() {

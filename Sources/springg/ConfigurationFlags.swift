@@ -48,6 +48,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.shutdownGrace) var shutdownGrace: String?
     @Option(Keys.ioThreads) var ioThreads: String?
     @Option(Keys.searchThreads) var searchThreads: String?
+    @Option(Keys.indexingThreads) var indexingThreads: String?
     @Option(Keys.logLevel) var logLevel: String?
     @Option(Keys.logFormat) var logFormat: String?
     @Option(Keys.s3Bucket) var s3Bucket: String?

@@ -81,6 +81,15 @@ struct Node {
             if let failure = report.failure { logger.warning("Old segments of the log stay: \(failure)") }
         }
         options.roomFound = { logger.info("There is room on the disk again: writes go on") }
+        options.catchesUp = { report in
+            var metadata: Logger.Metadata = ["index": "\(report.index)", "rows": "\(report.rows)"]
+            if let seconds = report.seconds {
+                metadata["seconds"] = "\((seconds * 1000).rounded() / 1000)"
+                logger.info("Graph has caught up with its rows", metadata: metadata)
+            } else {
+                logger.info("Graph is behind its rows and catches up", metadata: metadata)
+            }
+        }
         options.writesFail = { error in logger.error("Writes fail: \(error)") }
         let database: Database
         do {
@@ -91,6 +100,9 @@ struct Node {
         }
         for damage in database.checkpoint.damaged {
             logger.warning("A checkpoint cannot be used, an older one or the log was read instead: \(damage)")
+        }
+        for damage in database.checkpoint.damagedGraphs {
+            logger.warning("A graph cannot be used, it is built anew from its rows: \(damage)")
         }
         let recovery = database.recovery
         if let torn = recovery.torn {
@@ -127,6 +139,7 @@ struct Node {
         options.segmentBytes = settings[Keys.logSegmentMB] << 20
         options.maxVectorsPerIndex = settings[Keys.maxVectorsPerIndex]
         options.maxUnindexedRows = settings[Keys.maxUnindexedRows]
+        options.indexingThreads = settings[Keys.indexingThreads]
         options.maxMemoryBytes = settings[Keys.maxMemoryMB] << 20
         options.writeZerosAhead = settings[Keys.logWriteZerosAhead]
         options.maxDiskBytes = settings[Keys.maxDiskMB] << 20

@@ -21,7 +21,7 @@ struct CheckpointTests {
             let disk = SimulatedFileSystem()
             let first = ConvergenceTests.apply(Array(items.prefix(cut)), publishEvery: 3)
             try first.checkpoint(heads: VersionVector(), to: CheckpointTests.directory, disk)
-            let (second, base) = try Materializer.restore(LSN(UInt64(cut)), from: CheckpointTests.directory, disk)
+            let (second, base, _) = try Materializer.restore(LSN(UInt64(cut)), from: CheckpointTests.directory, disk)
             #expect(base.lsn == LSN(UInt64(cut)))
             #expect(ConvergenceTests.look(second) == ConvergenceTests.look(first))
             #expect(second.memoryBytes <= first.memoryBytes)
@@ -265,7 +265,7 @@ struct CheckpointTests {
     }
 
     /// `Fixtures/golden`, beside `Tests`.
-    private static var golden: String {
+    static var golden: String {
         #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 } + "/Fixtures/golden"
     }
 
@@ -302,19 +302,32 @@ struct CheckpointTests {
     }
 
     private static let goldenFiles = [
-        ("checkpoint-v1.manifest", "00000000000000000007.manifest"),
+        ("checkpoint-v2.manifest", "00000000000000000007.manifest"),
         ("checkpoint-v1.index", "00000000000000000007-000000.index"),
         ("checkpoint-v1-deleted.index", "00000000000000000007-000001.index"),
     ]
 
-    private static func contents(_ path: String) throws -> [UInt8] {
+    static func contents(_ path: String) throws -> [UInt8] {
         let file = try PosixFileSystem().open(path, .read)
         var bytes = [UInt8](repeating: 0, count: try file.size())
         _ = try bytes.withMutableBytes { buffer in try file.read(at: 0, into: buffer) }
         return bytes
     }
 
-    @Test("checkpoint format 1 is written and read as it always was")
+    @Test("a manifest of version 1, which knew no graphs, is read as it was")
+    func goldenManifest1() throws {
+        let kept = SimulatedFileSystem()
+        for (golden, name) in CheckpointTests.goldenFiles {
+            let known = golden.hasSuffix(".manifest") ? "checkpoint-v1.manifest" : golden
+            let bytes = try CheckpointTests.contents(CheckpointTests.golden + "/" + known)
+            kept.setContents(CheckpointTests.directory + "/" + name, bytes)
+        }
+        let (restored, _, damaged) = try Materializer.restore(LSN(7), from: CheckpointTests.directory, kept)
+        #expect(damaged == [])
+        #expect(ConvergenceTests.look(restored) == ConvergenceTests.look(try CheckpointTests.goldenState().0))
+    }
+
+    @Test("the checkpoint's format is written and read as it was")
     func goldenFormat() throws {
         let (state, heads) = try CheckpointTests.goldenState()
         let written = SimulatedFileSystem()
@@ -330,7 +343,7 @@ struct CheckpointTests {
             #expect(bytes == known, "\(golden)")
             kept.setContents(CheckpointTests.directory + "/" + name, known)
         }
-        let (restored, base) = try Materializer.restore(LSN(7), from: CheckpointTests.directory, kept)
+        let (restored, base, _) = try Materializer.restore(LSN(7), from: CheckpointTests.directory, kept)
         #expect(ConvergenceTests.look(restored) == ConvergenceTests.look(state))
         #expect(
             base == LogBase(lsn: LSN(7), heads: heads, highestHLC: HLC(milliseconds: 1_700_000_000_000, counter: 6))

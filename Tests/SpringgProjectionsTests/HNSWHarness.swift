@@ -5,9 +5,11 @@ import Testing
 
 /// One index fed event by event, its graph brought up when a test says so: everything on one thread.
 struct HNSWHarness {
-    private let state = Materializer()
-    private var lsn: UInt64 = 0
+    private let state: Materializer
+    private(set) var lsn: UInt64 = 0
     let index: VectorIndex
+    /// Why the graph of a checkpoint was not taken.
+    private(set) var damagedGraphs: [String] = []
 
     /// The directory of the repository's embeddings.
     static var fixtures: String {
@@ -15,6 +17,7 @@ struct HNSWHarness {
     }
 
     init(dimensions: Int, options: String = "") throws {
+        state = Materializer()
         var applied: UInt64 = 0
         let create = Array(options.utf8).withUnsafeBytes {
             EncodedEvent.indexCreated(name: "a", dimensions: dimensions, options: $0)
@@ -24,6 +27,25 @@ struct HNSWHarness {
         index = try #require(state.indexes.first)
         lsn = applied
     }
+
+    /// What a checkpoint of `lsn` holds.
+    init(restoring lsn: UInt64, from disk: SimulatedFileSystem, threads: Int = 1) throws {
+        (state, _, damagedGraphs) = try Materializer.restore(
+            LSN(lsn),
+            from: CheckpointTests.directory,
+            disk,
+            threads: threads
+        )
+        index = try #require(state.indexes.first)
+        self.lsn = lsn
+    }
+
+    /// Writes a checkpoint of what was published; the graph is as it happens to be.
+    func checkpoint(to disk: SimulatedFileSystem) throws {
+        try state.checkpoint(heads: VersionVector(), to: CheckpointTests.directory, disk)
+    }
+
+    var digest: StateDigest { state.digest }
 
     private static func apply(_ event: EncodedEvent, to state: Materializer, _ lsn: inout UInt64) {
         lsn += 1

@@ -107,21 +107,32 @@ struct HNSWLifeTests {
         #expect(index.stats.indexed == 2001)
     }
 
-    @Test("a graph is built again after a restart, and searches are right meanwhile")
+    @Test("without a checkpoint a graph is built again after a restart, which is told; searches are right meanwhile")
     func restart() throws {
         let disk = SimulatedFileSystem()
-        let first = try HNSWLifeTests.filled(disk, rows: 3000)
+        let first = try HNSWLifeTests.filled(disk, rows: 3000) { $0.lastCheckpointSeconds = 0 }
         first.waitUntilIndexed()
+        let digest = first.digest
         first.close()
-        let second = try DatabaseTests.open(disk)
+        let reports = Mutex<[CatchUpReport]>([])
+        let second = try DatabaseTests.open(disk) {
+            $0.catchesUp = { report in reports.withLock { $0.append(report) } }
+        }
         defer { second.close() }
+        #expect(second.checkpoint.lsn == .zero)
+        #expect(second.digest == digest)
         let index = try #require(second.index(try DatabaseTests.name("a")))
         for number in stride(from: 0, to: 3000, by: 100) {
             #expect(HNSWHarness.search(index, HNSWLifeTests.vector(number), k: 1).answer.ids == ["v\(number)"])
         }
         #expect(second.waitUntilIndexed())
+        #expect(second.rowsToLink == 0)
         #expect(index.stats.indexed == 3000)
         #expect(index.graphViolations == [])
+        let told = reports.withLock { $0 }
+        #expect(told.map(\.rows) == [3000, 3000])
+        #expect(told.map { $0.seconds == nil } == [true, false])
+        #expect(told.allSatisfy { $0.index == index.name })
     }
 
     @Test("options are kept with the index, over a restart; those that cannot be are refused")

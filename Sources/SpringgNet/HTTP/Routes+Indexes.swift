@@ -16,7 +16,15 @@ extension Worker {
         }
         switch self.context.database.health {
         case .healthy:
-            return .success { $0.raw(#"{"status":"healthy","service":"springg"}"#) }
+            let rows = self.context.database.rowsToLink
+            return .success { body in
+                body.raw(#"{"status":"healthy","service":"springg""#)
+                if rows > 0 {
+                    body.raw(#","indexing":true,"unindexed_rows":"#)
+                    body.integer(rows)
+                }
+                body.raw("}")
+            }
         case .full(let reason):
             // 200: reads are served, and a node that is replaced for want of room takes its data with it.
             return answer("degraded", reason)

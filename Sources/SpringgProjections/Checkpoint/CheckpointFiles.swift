@@ -8,9 +8,13 @@ struct CheckpointFiles {
 
     static func manifest(_ lsn: LSN) -> String { digits(lsn) + manifestSuffix }
 
-    static func indexFile(_ lsn: LSN, _ number: Int) -> String {
+    static func indexFile(_ lsn: LSN, _ number: Int) -> String { numbered(lsn, number) + ".index" }
+
+    static func graphFile(_ lsn: LSN, _ number: Int) -> String { numbered(lsn, number) + ".graph" }
+
+    private static func numbered(_ lsn: LSN, _ number: Int) -> String {
         let text = String(number)
-        return digits(lsn) + "-" + String(repeating: "0", count: max(0, 6 - text.utf8.count)) + text + ".index"
+        return digits(lsn) + "-" + String(repeating: "0", count: max(0, 6 - text.utf8.count)) + text
     }
 
     private static func digits(_ lsn: LSN) -> String {

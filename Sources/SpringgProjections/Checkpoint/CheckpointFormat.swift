@@ -3,6 +3,7 @@ import SpringgLog
 // A checkpoint is a manifest and one file for each name of an index, in DATA/checkpoints:
 //
 //   {LSN, 20 digits}-{number, 6 digits}.index    the rows under one name
+//   {LSN, 20 digits}-{number, 6 digits}.graph    the graph over them, if there is one: see GraphFile.swift
 //   {LSN, 20 digits}.manifest                    written last, under another name first: with it the checkpoint exists
 //
 // Index file, little-endian:
@@ -18,7 +19,8 @@ import SpringgLog
 //  60  u32  CRC-32C of the 60 bytes above
 //  then blocks: u32 bytes of the payload, u32 CRC-32C of the payload, payload; a block of 0 bytes ends the file
 //
-// A payload holds whole entries, each padded to 8:
+// A payload holds whole entries, each padded to 8; visible rows first, and of those the ones that the graph holds, in its
+// order:
 //
 //   0  u8   1 visible row, 2 hidden row, 3 tombstone
 //   1  u8   0
@@ -102,7 +104,6 @@ struct CheckpointEntry {
 
 /// The head of an index file.
 struct IndexFileHeader: Equatable {
-    static let bytes = 64
     private static let magic = UInt64(littleEndian: 0x3158_4449_4752_5053)  // "SPRGIDX1"
     private static let formatVersion: UInt32 = 1
 
@@ -116,9 +117,10 @@ struct IndexFileHeader: Equatable {
         self.digest = digest
     }
 
+    /// Reads a header whose checksum matches.
     init?(decoding bytes: UnsafeRawBufferPointer) {
-        guard bytes.count >= IndexFileHeader.bytes, bytes.integer(UInt64.self, at: 0) == IndexFileHeader.magic,
-            Checksum.crc32c(bytes.part(0, 60)) == bytes.integer(UInt32.self, at: 60),
+        guard bytes.count >= CheckpointBlocks.headerBytes,
+            bytes.integer(UInt64.self, at: 0) == IndexFileHeader.magic,
             bytes.integer(UInt32.self, at: 8) == IndexFileHeader.formatVersion,
             let entries = Int(exactly: bytes.integer(UInt64.self, at: 24))
         else { return nil }
@@ -130,13 +132,12 @@ struct IndexFileHeader: Equatable {
         )
     }
 
+    /// Writes the header to zeros, all but its checksum.
     func encode(into out: UnsafeMutableRawBufferPointer) {
-        for offset in 0..<IndexFileHeader.bytes { out[offset] = 0 }
         out.store(IndexFileHeader.magic, at: 0)
         out.store(IndexFileHeader.formatVersion, at: 8)
         out.store(lsn.rawValue, at: 16)
         out.store(UInt64(entries), at: 24)
         out.store(OriginID(high: digest.high, low: digest.low), at: 32)
-        out.store(Checksum.crc32c(UnsafeRawBufferPointer(out).part(0, 60)), at: 60)
     }
 }

@@ -3,14 +3,14 @@ import SpringgLog
 // Manifest, little-endian:
 //
 //   0  8    magic "SPRGCKP1"
-//   8  u32  format version, 1
+//   8  u32  format version, 2
 //  12  u32  heads
 //  16  u64  LSN
 //  24  u64  highest HLC seen
 //  32  u32  names
 //  36  u32  0
 //  then heads:  16 origin, u64 sequence, u64 chain
-//  then names:  u64 bytes of the index file, u64 concurrent writes, u64 bytes in the log, u64 last LSN,
+//  then names:  u64 bytes of the index file, u64 bytes of the graph file (0: none; not in version 1), u64 concurrent writes, u64 bytes in the log, u64 last LSN,
 //               u64 HLC and 16 origin of the newest row, u64 HLC and 16 origin of the last delete,
 //               u32 bytes of the name, u32 creates, name padded to 8,
 //               each create: u64 HLC, 16 origin, u32 dimensions, u32 bytes of the options, options padded to 8
@@ -24,13 +24,15 @@ struct CheckpointManifest: Equatable {
         var newestVersion: EventVersion
         var counters: IndexCounters
         var fileBytes: Int
+        /// 0 when there is no graph.
+        var graphBytes: Int
     }
 
     var base: LogBase
     var names: [Name]
 
     private static let magic = UInt64(littleEndian: 0x3150_4B43_4752_5053)  // "SPRGCKP1"
-    private static let formatVersion: UInt32 = 1
+    private static let formatVersion: UInt32 = 2
 
     func encoded() -> [UInt8] {
         var out = ByteWriter()
@@ -48,6 +50,7 @@ struct CheckpointManifest: Equatable {
         }
         for entry in names {
             out.integer(UInt64(entry.fileBytes))
+            out.integer(UInt64(entry.graphBytes))
             out.integer(UInt64(entry.counters.concurrentWrites))
             out.integer(UInt64(entry.counters.logBytes))
             out.integer(entry.counters.lastLSN.rawValue)
@@ -69,7 +72,7 @@ struct CheckpointManifest: Equatable {
         return out.bytes
     }
 
-    /// Nil when the bytes are not a whole manifest of this version.
+    /// Nil when the bytes are not a whole manifest of a version that this program knows.
     init?(decoding bytes: [UInt8]) {
         guard bytes.count >= 48 else { return nil }
         let checked = bytes.count - 8
@@ -80,9 +83,9 @@ struct CheckpointManifest: Equatable {
         guard isIntact else { return nil }
         var reader = ByteReader(bytes: Array(bytes.prefix(checked)))
         do {
-            guard try reader.integer(UInt64.self) == CheckpointManifest.magic,
-                try reader.integer(UInt32.self) == CheckpointManifest.formatVersion
-            else { return nil }
+            guard try reader.integer(UInt64.self) == CheckpointManifest.magic else { return nil }
+            let version = try reader.integer(UInt32.self)
+            guard (1...CheckpointManifest.formatVersion).contains(version) else { return nil }
             let headCount = try reader.integer(UInt32.self)
             let lsn = LSN(try reader.integer(UInt64.self))
             let hlc = HLC(try reader.integer(UInt64.self))
@@ -98,7 +101,7 @@ struct CheckpointManifest: Equatable {
             }
             base = LogBase(lsn: lsn, heads: heads, highestHLC: hlc)
             names = []
-            for _ in 0..<nameCount { names.append(try Name(&reader)) }
+            for _ in 0..<nameCount { names.append(try Name(&reader, version)) }
             guard reader.isAtEnd else { return nil }
         } catch {
             return nil
@@ -112,8 +115,10 @@ struct CheckpointManifest: Equatable {
 }
 
 extension CheckpointManifest.Name {
-    fileprivate init(_ reader: inout ByteReader) throws(ByteReader.OutOfBytes) {
+    fileprivate init(_ reader: inout ByteReader, _ formatVersion: UInt32) throws(ByteReader.OutOfBytes) {
         fileBytes = try reader.count(UInt64.self)
+        // Before version 2 graphs were built anew at each start.
+        graphBytes = formatVersion < 2 ? 0 : try reader.count(UInt64.self)
         counters = IndexCounters()
         counters.concurrentWrites = try reader.count(UInt64.self)
         counters.logBytes = try reader.count(UInt64.self)

@@ -26,15 +26,17 @@ struct CheckpointWriter {
         try fileSystem.createDirectory(directory)
         var names: [CheckpointManifest.Name] = []
         for (number, name) in capture.names.enumerated() {
-            let path = directory + "/" + CheckpointFiles.indexFile(capture.base.lsn, number)
-            guard let bytes = try writeIndex(name, capture, to: path) else { return false }
+            guard let graph = try writeGraph(name, number, capture),
+                let bytes = try writeIndex(name, number, capture, order: graph.slots)
+            else { return false }
             names.append(
                 .init(
                     name: name.name,
                     lifetime: name.lifetime,
                     newestVersion: name.newestVersion,
                     counters: name.counters,
-                    fileBytes: bytes
+                    fileBytes: bytes,
+                    graphBytes: graph.bytes
                 )
             )
         }
@@ -50,28 +52,62 @@ struct CheckpointWriter {
         return true
     }
 
+    /// Writes the graph of an index, if it has one.
+    ///
+    /// Returns the slots of its nodes in the order in which the rows have to be written, and the size of the file; nil
+    /// when cancelled.
+    private func writeGraph(
+        _ name: IndexRows.Capture,
+        _ number: Int,
+        _ capture: CheckpointCapture
+    ) throws(FileSystemError) -> (slots: [UInt32], bytes: Int)? {
+        guard let index = name.index, index.graph.count > 0 else { return ([], 0) }
+        // No node is used for another row while this looks at the links; before the graph is taken, as walks do it.
+        let walk = index.graph.walks.pin()
+        defer { withExtendedLifetime(walk) {} }
+        let picture = GraphPicture(of: index.graph, at: capture.pin.moment)
+        guard !picture.nodes.isEmpty else { return ([], 0) }
+        let path = directory + "/" + CheckpointFiles.graphFile(capture.base.lsn, number)
+        var blocks = try BlockWriter(file: fileSystem.open(path, .create))
+        var lists = GraphFileNode()
+        for node in picture.nodes {
+            if isCancelled() { return nil }
+            picture.read(node, into: &lists)
+            try blocks.append(lists.bytes) { lists.encode(into: $0) }
+        }
+        let header = GraphFileHeader(
+            lsn: capture.base.lsn,
+            M: index.graph.parameters.M,
+            nodes: picture.nodes.count
+        )
+        return (picture.nodes.map(picture.graph.slot(of:)), try blocks.finish { header.encode(into: $0) })
+    }
+
+    /// Writes the rows: visible ones first, and of those the ones in `order`.
+    ///
     /// Returns the size of the file; nil when cancelled.
     private func writeIndex(
         _ name: IndexRows.Capture,
+        _ number: Int,
         _ capture: CheckpointCapture,
-        to path: String
+        order: [UInt32]
     ) throws(FileSystemError) -> Int? {
+        let path = directory + "/" + CheckpointFiles.indexFile(capture.base.lsn, number)
         var blocks = try BlockWriter(file: fileSystem.open(path, .create))
         var digest = StateDigest()
         if let store = name.index?.store {
-            for slot in store.slots(at: capture.pin.moment) {
+            for slot in slots(of: store, at: capture.pin.moment, first: order) {
                 if isCancelled() { return nil }
                 let version = store.version(of: slot)
                 digest.insert(id: store.id(of: slot), version: version)
-                try blocks.append(
-                    CheckpointEntry(
-                        kind: .visible,
-                        version: version,
-                        id: store.id(of: slot),
-                        vector: UnsafeRawBufferPointer(store.vector(of: slot)),
-                        metadata: store.metadata(of: slot)
-                    )
+                let entry = CheckpointEntry(
+                    kind: .visible,
+                    version: version,
+                    id: store.id(of: slot),
+                    vector: UnsafeRawBufferPointer(store.vector(of: slot)),
+                    metadata: store.metadata(of: slot)
                 )
+                try blocks.append(entry.bytes) { entry.encode(into: $0) }
             }
         }
         // In a fixed order, so that the same state gives the same file.
@@ -79,78 +115,25 @@ struct CheckpointWriter {
             if isCancelled() { return nil }
             try id.bytes.withBytes { id throws(FileSystemError) in
                 try entry.withBytes { vector, metadata throws(FileSystemError) in
-                    try blocks.append(
-                        CheckpointEntry(
-                            kind: vector.isEmpty ? .tombstone : .hidden,
-                            version: entry.version,
-                            id: id,
-                            vector: vector,
-                            metadata: metadata
-                        )
+                    let entry = CheckpointEntry(
+                        kind: vector.isEmpty ? .tombstone : .hidden,
+                        version: entry.version,
+                        id: id,
+                        vector: vector,
+                        metadata: metadata
                     )
+                    try blocks.append(entry.bytes) { entry.encode(into: $0) }
                 }
             }
         }
-        return try blocks.finish(lsn: capture.base.lsn, digest: digest)
-    }
-}
-
-/// Gathers entries into checksummed blocks behind the header of an index file.
-private struct BlockWriter {
-    /// A block is written once it has so many bytes.
-    private static let blockBytes = 1 << 20
-
-    /// So many bytes are handed to the disk at once: a sync of the log may have to wait for them.
-    private static let unsyncedBytesMax = 8 << 20
-
-    private let file: any File
-    private var unsyncedBytes = 0
-    private var offset = IndexFileHeader.bytes
-    private var block: [UInt8] = []
-    private var entries = 0
-
-    init(file: any File) throws(FileSystemError) {
-        self.file = file
-        block.reserveCapacity(BlockWriter.blockBytes + (256 << 10))
-        block.append(contentsOf: repeatElement(0, count: 8))
+        let header = IndexFileHeader(lsn: capture.base.lsn, entries: blocks.entries, digest: digest)
+        return try blocks.finish { header.encode(into: $0) }
     }
 
-    mutating func append(_ entry: CheckpointEntry) throws(FileSystemError) {
-        let start = block.count
-        block.append(contentsOf: repeatElement(0, count: entry.bytes))
-        block.withUnsafeMutableBytes { entry.encode(into: UnsafeMutableRawBufferPointer(rebasing: $0[start...])) }
-        entries += 1
-        if block.count >= BlockWriter.blockBytes { try writeBlock() }
-    }
-
-    private mutating func writeBlock() throws(FileSystemError) {
-        block.withUnsafeMutableBytes { block in
-            block.store(UInt32(block.count - 8), at: 0)
-            let payload = UnsafeRawBufferPointer(rebasing: block[8...])
-            block.store(Checksum.crc32c(payload), at: 4)
-        }
-        try block.withBytes { bytes throws(FileSystemError) in try file.write(bytes, at: offset) }
-        offset += block.count
-        unsyncedBytes += block.count
-        block.removeSubrange(8...)
-        if unsyncedBytes >= BlockWriter.unsyncedBytesMax {
-            try file.sync()
-            unsyncedBytes = 0
-        }
-    }
-
-    /// Writes the last block, the end and the header; durable on return.
-    ///
-    /// Returns the size of the file.
-    mutating func finish(lsn: LSN, digest: StateDigest) throws(FileSystemError) -> Int {
-        if block.count > 8 { try writeBlock() }
-        try writeBlock()
-        var header = [UInt8](repeating: 0, count: IndexFileHeader.bytes)
-        header.withUnsafeMutableBytes { out in
-            IndexFileHeader(lsn: lsn, entries: entries, digest: digest).encode(into: out)
-        }
-        try header.withBytes { bytes throws(FileSystemError) in try file.write(bytes, at: 0) }
-        try file.sync()
-        return offset
+    /// The slots visible at a moment: those in `first`, in their order, and then the others.
+    private func slots(of store: VectorStore, at moment: LSN, first: [UInt32]) -> [UInt32] {
+        var taken = BitSet()
+        for slot in first { taken.insert(Int(slot)) }
+        return first + store.slots(at: moment).filter { !taken.contains(Int($0)) }
     }
 }

@@ -11,14 +11,19 @@ extension Materializer {
         _ = try writer.write(capture(heads: heads))
     }
 
-    /// A fresh materializer with what the checkpoint of `lsn` holds, and where the log goes on.
+    /// A fresh materializer with what the checkpoint of `lsn` holds, where the log goes on, and the graphs that could not
+    /// be used.
     package static func restore(
         _ lsn: LSN,
         from directory: String,
-        _ fileSystem: any FileSystem
-    ) throws(CheckpointDamage) -> (materializer: Materializer, base: LogBase) {
+        _ fileSystem: any FileSystem,
+        threads: Int = 1
+    ) throws(CheckpointDamage) -> (materializer: Materializer, base: LogBase, damagedGraphs: [String]) {
+        let team = IndexingTeam(threads: threads)
+        defer { team.stop() }
         let materializer = Materializer()
-        let reader = CheckpointReader(directory: directory, fileSystem: fileSystem)
-        return (materializer, try reader.restore(lsn, into: materializer))
+        var reader = CheckpointReader(directory: directory, fileSystem: fileSystem, team: team)
+        let base = try reader.restore(lsn, into: materializer)
+        return (materializer, base, reader.damagedGraphs)
     }
 }

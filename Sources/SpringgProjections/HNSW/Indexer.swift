@@ -2,6 +2,16 @@ import CSpringg
 import SpringgLog
 import Synchronization
 
+/// A graph that is behind its rows when a database is opened, or is not any more.
+public struct CatchUpReport: Sendable {
+    /// The index it belongs to.
+    public let index: IndexName
+    /// Rows that waited to be linked at the beginning.
+    public let rows: Int
+    /// How long it took; nil at the beginning.
+    public let seconds: Double?
+}
+
 /// The thread of a database that keeps the graphs of its indexes up with their stores.
 ///
 /// It gives way to everything else: its priority is low, it rests while writes come thick (`isResting`), and the only
@@ -16,6 +26,7 @@ final class Indexer: Sendable {
     private let progress = Doorbell()
     private let limits: Limits
     private let resources: ProjectionResources
+    private let report: @Sendable (CatchUpReport) -> Void
 
     /// What the indexer may leave undone, and what it may take.
     struct Limits: Sendable {
@@ -28,10 +39,17 @@ final class Indexer: Sendable {
     }
 
     /// Work on one index, while there is some.
-    private struct Job {
+    private final class Job {
         let linker: Linker
         // Not strong: an index that was deleted goes when its last reader does, and this is none.
-        weak var index: VectorIndex?
+        private(set) weak var index: VectorIndex?
+        /// Rows to be linked when the thread began, and when that was; nil when nobody wants to know any more.
+        var catchingUp: (rows: Int, since: UInt64)?
+
+        init(_ linker: Linker, _ index: VectorIndex) {
+            self.linker = linker
+            self.index = index
+        }
     }
 
     /// Rows that are cheaper to take out together, and checks of the whole graph, are put off for so long.
@@ -47,9 +65,15 @@ final class Indexer: Sendable {
     /// The share of a graph that may be dead during a rest.
     private static let restDeadShare = 8
 
-    init(limits: Limits, resources: ProjectionResources) {
+    /// `report` is called, on the indexer's thread, for graphs that are behind when it begins.
+    init(
+        limits: Limits,
+        resources: ProjectionResources,
+        report: @escaping @Sendable (CatchUpReport) -> Void = { _ in }
+    ) {
         self.limits = limits
         self.resources = resources
+        self.report = report
     }
 
     /// Whether an index is so far behind that the writer waits for it.
@@ -94,12 +118,14 @@ final class Indexer: Sendable {
         defer { team.stop() }
         var jobs: [Job] = []
         var isPatient = true
+        var isFirstRound = true
         var pulse = Pulse(events: resources.epochs.appliedLSN.rawValue, nanoseconds: monotonicNanoseconds())
         while !isStopping.load(ordering: .acquiring) {
             for index in requested.withLock({ requested in requested.take() }) {
-                let linker = Linker(index.current, memoryLimit: limits.memoryBytes, team: team)
-                jobs.append(Job(linker: linker, index: index))
+                jobs.append(Job(Linker(index.current, memoryLimit: limits.memoryBytes, team: team), index))
             }
+            if isFirstRound { jobs.forEach(beginCatchingUp) }
+            isFirstRound = false
             pulse.measure(events: resources.epochs.appliedLSN.rawValue, over: Indexer.restNanoseconds)
             if !jobs.isEmpty, pulse.rate >= Indexer.thickWrites, jobs.allSatisfy(mayRest) {
                 wakeup.wait(nanoseconds: Indexer.restNanoseconds)
@@ -108,12 +134,10 @@ final class Indexer: Sendable {
             var isWorking = false
             jobs.removeAll { job in
                 guard let index = job.index else { return true }
-                switch job.linker.step(isPatient: isPatient) {
-                case .working: isWorking = true
-                case .waiting: break
-                case .done: return isDone(index)
-                }
-                return false
+                let progress = job.linker.step(isPatient: isPatient)
+                endCatchingUp(job, index)
+                if progress == .working { isWorking = true }
+                return progress == .done && isDone(index)
             }
             progress.ring()
             if isWorking {
@@ -123,6 +147,21 @@ final class Indexer: Sendable {
                 isPatient = false
             }
         }
+    }
+
+    /// Says that a graph is behind.
+    private func beginCatchingUp(_ job: Job) {
+        guard let index = job.index, index.rowsToLink > 0 else { return }
+        job.catchingUp = (index.rowsToLink, monotonicNanoseconds())
+        report(CatchUpReport(index: index.name, rows: index.rowsToLink, seconds: nil))
+    }
+
+    /// Says that it is not any more.
+    private func endCatchingUp(_ job: Job, _ index: VectorIndex) {
+        guard let (rows, since) = job.catchingUp, index.store.ledger.count(.queued) == 0 else { return }
+        job.catchingUp = nil
+        let seconds = Double(monotonicNanoseconds() - since) / 1e9
+        report(CatchUpReport(index: index.name, rows: rows, seconds: seconds))
     }
 
     /// Whether an index can do without the indexer while writes come thick.

@@ -1,0 +1,93 @@
+import SpringgLog
+import Synchronization
+
+extension VectorIndex {
+    /// Brings back the graph of a checkpoint over the rows of the same, which are in their slots in the order of the file.
+    ///
+    /// Before there are readers. On failure the index has an empty graph, as before.
+    func restoreGraph(
+        from blocks: BlockReader,
+        path: String,
+        lsn: LSN,
+        _ team: IndexingTeam
+    ) throws(CheckpointDamage) {
+        func damage(_ reason: String) -> CheckpointDamage { CheckpointDamage(path: path, reason: reason) }
+        guard let header = blocks.header.withUnsafeBytes({ GraphFileHeader(decoding: $0) }) else {
+            throw damage("it is of a newer version")
+        }
+        let restored = graph.makeEmpty()
+        guard header.lsn == lsn, header.M == restored.parameters.M, header.nodes <= store.slotsUsed else {
+            throw damage("it belongs to other rows")
+        }
+        var node = GraphFileNode()
+        var count = 0
+        while let block = try blocks.next() {
+            var offset = 0
+            while offset < block.count {
+                guard let bytes = node.decode(UnsafeRawBufferPointer(rebasing: block[offset...])),
+                    count < header.nodes, restored.restore(node, slot: UInt32(count), nodes: header.nodes)
+                else { throw damage("node \(count) contradicts itself or its row") }
+                offset += bytes
+                count += 1
+            }
+        }
+        guard count == header.nodes, restored.restored(team) else { throw damage("its nodes contradict each other") }
+        current.replace(with: restored)
+        for slot in 0..<UInt32(count) {
+            store.ledger.remove(.queued, slot)
+            store.ledger.remove(.unlinked, slot)
+        }
+    }
+}
+
+/// The way of a graph back from a checkpoint.
+///
+/// One thread with its team, before others know of the graph.
+extension HNSWGraph {
+    /// A graph of the same rows that holds none of them.
+    func makeEmpty() -> HNSWGraph {
+        HNSWGraph(parameters: parameters, store: store, walks: walks, memory: memory)
+    }
+
+    /// Adds the next node with its links, of which there will be `nodes`; false when it cannot be.
+    fileprivate func restore(_ node: GraphFileNode, slot: UInt32, nodes: Int) -> Bool {
+        guard node.level <= HNSWGraph.levelMax, VectorStore.hasDirection(store.scale(of: slot).pointee),
+            // Without a limit: it was there before the restart.
+            reserve(1, memoryLimit: 0), makeNode(slot, level: node.level) == slot
+        else { return false }
+        for level in 0...node.level {
+            let links = node.links(level)
+            guard links.count <= capacity(level), links.allSatisfy({ $0 < nodes && $0 != slot }) else { return false }
+            links.withUnsafeBufferPointer { setLinks(slot, level, $0) }
+        }
+        markLinked(slot)
+        return true
+    }
+
+    /// All nodes are there: makes the codes and the entry point; false when links lead to levels that are not there.
+    fileprivate func restored(_ team: IndexingTeam) -> Bool {
+        var highest: (node: UInt32, level: Int) = (HNSWGraph.none, -1)
+        for node in 0..<UInt32(nodesUsed) {
+            let top = level(node)
+            if top > highest.level { highest = (node, top) }
+            for level in stride(from: top, to: 0, by: -1) {
+                var isRight = true
+                forEachLink(node, level) { if self.level($0) < level { isRight = false } }
+                guard isRight else { return false }
+            }
+        }
+        guard highest.level >= 0 else { return true }
+        let nodes = nodesUsed
+        team.forEach((nodes + HNSWGraph.encodedAtOnce - 1) / HNSWGraph.encodedAtOnce) { [self] part, _ in
+            let first = part * HNSWGraph.encodedAtOnce
+            for node in first..<min(nodes, first + HNSWGraph.encodedAtOnce) { encode(UInt32(node)) }
+        }
+        entry.store(UInt64(highest.level) << 32 | UInt64(highest.node), ordering: .releasing)
+        // Where a removed row was the only way to another.
+        sweep(team.scratch)
+        return true
+    }
+
+    /// Nodes of a round: enough that taking one costs nothing.
+    private static let encodedAtOnce = 256
+}
