@@ -199,7 +199,7 @@ public final class Database: Sendable {
         let directory = materializer.directory
         let markCheckpointed = materializer.markCheckpointed
         // Also those that a checkpoint brought back and no event has touched since.
-        for index in materializer.indexes where index.backlog > 0 { indexer.request(index) }
+        for index in materializer.indexes where index.backlog > 0 { indexer.requestAtStart(index) }
         let thread = WriterThread(name: "springg-writer") {
             pipeline.run(
                 writer,

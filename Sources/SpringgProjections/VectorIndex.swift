@@ -80,6 +80,8 @@ public final class VectorIndex: Sendable {
     var graph: HNSWGraph { current.graph }
     /// Whether the indexer has been told of this index, and is not done with it.
     let isBeingIndexed = Atomic<Bool>(false)
+    /// Rows that waited to be linked when the database was opened; 0 once that has been told.
+    let rowsAtStart = Atomic<Int>(0)
     private let resources: ProjectionResources
     private var epochs: ReadEpochs { resources.epochs }
     private let counters = Mutex(IndexCounters())

@@ -14,16 +14,23 @@ final class TestServer: Sendable {
     let server: APIServer
     private let directory: TemporaryDirectory
 
-    private init(_ options: ServerOptions, disk: (any FileSystem)?, logger: Logger) async throws {
+    private init(
+        _ options: ServerOptions,
+        disk: (any FileSystem)?,
+        database: Database?,
+        logger: Logger
+    ) async throws {
         directory = try TemporaryDirectory()
         var databaseOptions = DatabaseOptions(dataPath: directory.path + "/data")
         databaseOptions.segmentBytes = 256 << 10
-        database = try Database.open(
-            databaseOptions,
-            fileSystem: disk ?? PosixFileSystem(),
-            wallClock: { Monotonic.nanoseconds() / 1_000_000 }
-        )
-        server = try await APIServer.start(database: database, options: options, logger: logger)
+        self.database =
+            try database
+            ?? Database.open(
+                databaseOptions,
+                fileSystem: disk ?? PosixFileSystem(),
+                wallClock: { Monotonic.nanoseconds() / 1_000_000 }
+            )
+        server = try await APIServer.start(database: self.database, options: options, logger: logger)
     }
 
     /// A connection of its own.
@@ -50,10 +57,11 @@ final class TestServer: Sendable {
 
     /// Runs `body` with a server whose limits by rate are off unless `change` says otherwise.
     ///
-    /// `body` gets a thread of its own: its clients block, and the threads that run tests are few.
+    /// Without a database it gets one of its own. `body` gets a thread of its own: its clients block, and the threads that run tests are few.
     static func run(
         _ change: (inout ServerOptions) -> Void = { _ in },
         disk: (any FileSystem)? = nil,
+        database: Database? = nil,
         logger: Logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
         _ body: @escaping @Sendable (TestServer) throws -> Void
     ) async throws {
@@ -66,7 +74,7 @@ final class TestServer: Sendable {
         options.bulkCPUThresholdPercent = 0
         options.clusterEnabled = true
         change(&options)
-        let server = try await TestServer(options, disk: disk, logger: logger)
+        let server = try await TestServer(options, disk: disk, database: database, logger: logger)
         let result: Result<Void, any Error> = await withCheckedContinuation { continuation in
             // A queue of its own is a thread of its own while its work blocks.
             DispatchQueue(label: "test body").async { continuation.resume(returning: Result { try body(server) }) }

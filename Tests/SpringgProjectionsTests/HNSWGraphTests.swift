@@ -198,6 +198,28 @@ struct HNSWGraphTests {
         #expect(harness.search(random.floats(dimensions)).answer.ids == ["again"])
     }
 
+    @Test("rows that lie together closely, more than a node has links: no link twice, every row can be reached")
+    func crowds() throws {
+        var random = SeededRandom.fromEnvironment("crowds")
+        for dimensions in [1, 2, 3, 64] {
+            var harness = try HNSWHarness(dimensions: dimensions, options: #"{"m":4,"ef_construction":20}"#)
+            let centres = (0..<5).map { _ in random.floats(dimensions) }
+            for number in 0..<2500 {
+                var vector = centres[number % 5]
+                // Many are the same.
+                if random.oneIn(2) { vector[0] += Float(random.next() % 8) / 64 }
+                harness.put("v\(number)", vector)
+            }
+            harness.settle(threads: 2)
+            // Thousands of sentences, if there is one.
+            #expect(harness.index.graphViolations.prefix(3) == [], "\(dimensions) dimensions")
+            for number in stride(from: 0, to: 2500, by: 3) { harness.delete("v\(number)") }
+            harness.settle(threads: 2)
+            #expect(harness.index.graphViolations.prefix(3) == [], "\(dimensions) dimensions, after deletes")
+            for centre in centres { #expect(harness.search(centre, k: 20).answer.ids.count == 20) }
+        }
+    }
+
     @Test("rows of zeros and of extreme length are found, though no graph can hold them")
     func extremes() throws {
         var random = SeededRandom.fromEnvironment("extremes")

@@ -127,7 +127,11 @@ extension HNSWGraph {
             if gathered == WalkScratch.batchMax { compare() }
         }
         forEachLink(node, level, add)
-        for offer in next..<group.upperBound { add(batch.nodes[InsertionBatch.member(batch.sorted[offer])]) }
+        for offer in next..<group.upperBound {
+            let other = batch.nodes[InsertionBatch.member(batch.sorted[offer])]
+            // A node of the same batch may have chosen it in turn.
+            if !leads(node, to: other, level) { add(other) }
+        }
         compare()
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: capacity(level)) { chosen in
             let kept = select(scratch.pool, scratch.count, limit: capacity(level), into: chosen, scratch)
@@ -151,6 +155,12 @@ extension HNSWGraph {
             }
         }
         return false
+    }
+
+    private func leads(_ node: UInt32, to other: UInt32, _ level: Int) -> Bool {
+        var found = false
+        forEachLink(node, level) { if $0 == other { found = true } }
+        return found
     }
 
     /// Puts a link in the place of the farthest one.

@@ -4,24 +4,39 @@
 extension HNSWGraph {
     /// Nodes that no path of links on the lowest level leads to from the entry point.
     func unreachable() -> [UInt32] {
-        guard let (start, _) = entryPoint() else {
-            var all: [UInt32] = []
-            linked.forEach { all.append($0) }
-            return all
-        }
-        var seen = BitSet()
-        seen.insert(Int(start))
+        var paths = Paths(nodes: nodesUsed)
+        if let (start, _) = entryPoint() { reach(start, from: start, &paths) }
+        var lost: [UInt32] = []
+        linked.forEach { if !paths.lead(to: $0) { lost.append($0) } }
+        return lost
+    }
+
+    /// To each node that was reached, the one that the first way led over: a tree of links.
+    struct Paths {
+        private var before: [UInt32]
+
+        init(nodes: Int) { before = Array(repeating: HNSWGraph.none, count: nodes) }
+
+        func lead(to node: UInt32) -> Bool { before[Int(node)] != HNSWGraph.none }
+
+        /// Whether a link is a part of the tree.
+        func include(_ link: UInt32, of node: UInt32) -> Bool { before[Int(link)] == node }
+
+        fileprivate mutating func add(_ link: UInt32, of node: UInt32) { before[Int(link)] = node }
+    }
+
+    /// Adds a node that was reached over another, and all that links on the lowest level lead to from it.
+    func reach(_ start: UInt32, from other: UInt32, _ paths: inout Paths) {
+        guard !paths.lead(to: start) else { return }
+        paths.add(start, of: other)
         var frontier = [start]
         while let node = frontier.popLast() {
             forEachLink(node, 0) { link in
-                guard !seen.contains(Int(link)) else { return }
-                seen.insert(Int(link))
+                guard !paths.lead(to: link) else { return }
+                paths.add(link, of: node)
                 frontier.append(link)
             }
         }
-        var lost: [UInt32] = []
-        linked.forEach { if !seen.contains(Int($0)) { lost.append($0) } }
-        return lost
     }
 
     /// What is wrong with the graph, a sentence each; empty when nothing is.

@@ -7,19 +7,19 @@ import Synchronization
 /// In place, as in IP-DiskANN (Xu et al. 2025), but with the neighbour selection of the construction, and for many nodes at a time:
 /// links are one-way, so those that lead to a node are found by looking through all of them, once for the whole set.
 ///
-/// The indexer only.
+/// The indexer only, with its team: each node that loses links is one thread's, which writes the links of that node and of no
+/// other, and reads besides only those of the removed, which do not change.
 extension HNSWGraph {
     /// Takes nodes out.
     ///
-    /// Their own links stay until no walk can stand on them; the caller waits for that before their numbers and slots are used again.
-    func remove(_ removed: BitSet, _ scratch: WalkScratch) {
-        linked.forEach { node in
-            guard !removed.contains(Int(node)) else { return }
-            for level in 0...level(node) {
-                var leadsAway = false
-                forEachLink(node, level) { if removed.contains(Int($0)) { leadsAway = true } }
-                if leadsAway { reconnect(node, level, without: removed, scratch) }
-            }
+    /// Their own links stay until no walk can stand on them; the caller waits for that before their numbers and slots are
+    /// used again.
+    func remove(_ removed: BitSet, _ team: IndexingTeam) {
+        let bereft = leadingTo(removed, team)
+        team.forEach(bereft.count) { [self] place, scratch in reconnect(bereft[place], without: removed, scratch) }
+        // A new neighbour has lost a link too: where it has room it takes the one that chose it in return.
+        for loser in bereft {
+            for neighbour in loser.gained { _ = append(loser.node, to: neighbour, loser.level) }
         }
         var count = 0
         removed.forEach { node in
@@ -32,6 +32,41 @@ extension HNSWGraph {
         if let (node, _) = entryPoint(), removed.contains(Int(node)) { chooseEntry() }
     }
 
+    /// A node that has links to removed ones on a level.
+    private final class Bereft {
+        let node: UInt32
+        let level: Int
+        /// Neighbours that it did not have before.
+        var gained: [UInt32] = []
+
+        init(_ node: UInt32, _ level: Int) {
+            self.node = node
+            self.level = level
+        }
+    }
+
+    /// The nodes that lead to removed ones, in the order of their numbers.
+    private func leadingTo(_ removed: BitSet, _ team: IndexingTeam) -> [Bereft] {
+        final class Part { var found: [Bereft] = [] }
+        let words = linked.words.count
+        let parts = stride(from: 0, to: words, by: HNSWGraph.wordsLookedThrough).map { _ in Part() }
+        team.forEach(parts.count) { [self] number, _ in
+            let first = number * HNSWGraph.wordsLookedThrough
+            linked.forEach(inWords: first..<min(words, first + HNSWGraph.wordsLookedThrough)) { node in
+                guard !removed.contains(Int(node)) else { return }
+                for level in 0...level(node) {
+                    var leadsAway = false
+                    forEachLink(node, level) { if removed.contains(Int($0)) { leadsAway = true } }
+                    if leadsAway { parts[number].found.append(Bereft(node, level)) }
+                }
+            }
+        }
+        return parts.flatMap(\.found)
+    }
+
+    /// Words of the set of nodes that one round looks through: some thousand nodes, a fraction of a millisecond.
+    private static let wordsLookedThrough = 64
+
     /// The node on the highest level becomes the entry point; of several the one of the lowest number.
     private func chooseEntry() {
         var best: (node: UInt32, level: Int)?
@@ -42,7 +77,8 @@ extension HNSWGraph {
         entry.store(best.map { UInt64($0.level) << 32 | UInt64($0.node) } ?? .max, ordering: .releasing)
     }
 
-    private func reconnect(_ node: UInt32, _ level: Int, without removed: BitSet, _ scratch: WalkScratch) {
+    private func reconnect(_ bereft: Bereft, without removed: BitSet, _ scratch: WalkScratch) {
+        let (node, level) = (bereft.node, bereft.level)
         var candidates = Set<UInt32>()
         var gone: [UInt32] = []
         forEachLink(node, level) { link in
@@ -62,8 +98,7 @@ extension HNSWGraph {
         }
         let before = candidates.intersection(linksNow(node, level))
         reselect(node, level, among: candidates.sorted(), scratch)
-        // A new neighbour has lost a link too: where it has room it takes this one in return.
-        forEachLink(node, level) { if !before.contains($0) { _ = append(node, to: $0, level) } }
+        forEachLink(node, level) { if !before.contains($0) { bereft.gained.append($0) } }
     }
 
     private func linksNow(_ node: UInt32, _ level: Int) -> Set<UInt32> {
@@ -94,47 +129,79 @@ extension HNSWGraph {
         }
     }
 
-    /// Makes every node reachable from the entry point on the lowest level; returns how many were not.
+    /// Makes every node reachable from the entry point on the lowest level; returns how many links that took.
     ///
-    /// A node loses its last incoming link now and then, when those that had it chose others.
+    /// A node loses its last incoming link now and then, when those that had it chose others; and many rows that are all
+    /// alike choose each other alone, so that no link leads to any of them.
     @discardableResult
     func sweep(_ scratch: WalkScratch) -> Int {
         changesSinceSweep = 0
-        var found = 0
-        // A link that is given here may push out another, which the next round sees.
+        var relinked: [UInt32] = []
         for _ in 0..<HNSWGraph.sweepsMax {
-            let lost = unreachable()
-            if lost.isEmpty { break }
-            found += lost.count
-            for node in lost { relink(node, scratch) }
+            guard let (start, _) = entryPoint() else { break }
+            let before = relinked.count
+            var paths = Paths(nodes: nodesUsed)
+            reach(start, from: start, &paths)
+            linked.forEach { node in
+                guard !paths.lead(to: node) else { return }
+                let latest = relinked[before...].suffix(WalkScratch.batchMax)
+                let neighbour = relink(node, from: start, beside: latest, paths, scratch)
+                relinked.append(node)
+                // One link is enough for all that it leads to.
+                reach(node, from: neighbour, &paths)
+            }
+            if relinked.count == before { break }
         }
-        return found
+        return relinked.count
     }
 
-    /// Rounds of a sweep: one is the rule, two are seen.
+    /// Rounds of a sweep: one is the rule, and the second finds nothing.
     private static let sweepsMax = 8
 
-    private func relink(_ node: UInt32, _ scratch: WalkScratch) {
-        guard let (start, top) = entryPoint() else { return }
+    /// Lets one of the nodes that `start` leads to lead to a node that it does not lead to; returns which.
+    ///
+    /// Near it, and one that has room; or one of those that have just been linked; or one that has a link that nothing
+    /// depends on.
+    private func relink(
+        _ node: UInt32,
+        from start: UInt32,
+        beside latest: ArraySlice<UInt32>,
+        _ paths: Paths,
+        _ scratch: WalkScratch
+    ) -> UInt32 {
         let query = query(of: node, as: .sought, scratch)
-        let nearest = descend(query, from: start, top: top, bottom: 0, scratch)
         scratch.clearVisited(nodes: nodesUsed)
-        // Not through the lost node itself: what is found has to be reachable without it.
+        // Not through the lost node itself, and not down from the upper levels: what is found has to be reachable without.
         scratch.markVisited(node)
-        guard nearest.node != node else { return relinkFromEntry(node) }
+        let nearest = (start, similarity(query, start, scratch))
         walk(query, from: nearest, level: 0, ef: parameters.efConstruction, scratch)
         var candidates: [UInt32] = []
         for place in 0..<scratch.count { candidates.append(Candidate.node(scratch.pool[place])) }
         if links(node, 0)[0].load(ordering: .relaxed) == HNSWGraph.none {
             reselect(node, 0, among: candidates, scratch)
         }
-        for candidate in candidates where append(node, to: candidate, 0) { return }
-        if let nearest = candidates.first { replaceLast(of: nearest, 0, with: node) }
+        for candidate in candidates where append(node, to: candidate, 0) { return candidate }
+        // Where hundreds of rows are alike, a walk meets the same few of them again and again, and those are full.
+        var others: [(similarity: Float, node: UInt32)] = []
+        for (place, other) in latest.enumerated() { gather(other, place, scratch) }
+        compareBatch(query, latest.count, scratch) { others.append(($1, $0)) }
+        others.sort { ($0.similarity, $1.node) > ($1.similarity, $0.node) }
+        for other in others where append(node, to: other.node, 0) { return other.node }
+        for candidate in candidates + others.map(\.node) where displace(for: node, at: candidate, paths) {
+            return candidate
+        }
+        replaceLast(of: candidates[0], 0, with: node)
+        return candidates[0]
     }
 
-    /// A node that greedy steps reach on an upper level, and none on the lowest: the entry point takes it as neighbour.
-    private func relinkFromEntry(_ node: UInt32) {
-        guard let (start, _) = entryPoint(), start != node else { return }
-        if !append(node, to: start, 0) { replaceLast(of: start, 0, with: node) }
+    /// Puts a link to a node in the place of the farthest that no path is made of; false when all are needed.
+    private func displace(for node: UInt32, at neighbour: UInt32, _ paths: Paths) -> Bool {
+        let links = links(neighbour, 0)
+        for place in stride(from: capacity(0) - 1, through: 0, by: -1)
+        where !paths.include(links[place].load(ordering: .relaxed), of: neighbour) {
+            links[place].store(node, ordering: .releasing)
+            return true
+        }
+        return false
     }
 }

@@ -385,9 +385,12 @@ struct BitSet {
     }
 
     /// Calls `body` with each member, ascending.
-    func forEach(_ body: (UInt32) -> Void) {
-        for (number, word) in words.enumerated() {
-            var bits = word
+    func forEach(_ body: (UInt32) -> Void) { forEach(inWords: words.indices, body) }
+
+    /// Calls `body` with each member in some of the words, 64 numbers each, ascending.
+    func forEach(inWords part: Range<Int>, _ body: (UInt32) -> Void) {
+        for number in part {
+            var bits = words[number]
             while bits != 0 {
                 body(UInt32(number * 64 + bits.trailingZeroBitCount))
                 bits &= bits - 1

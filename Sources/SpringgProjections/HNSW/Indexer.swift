@@ -43,7 +43,7 @@ final class Indexer: Sendable {
         let linker: Linker
         // Not strong: an index that was deleted goes when its last reader does, and this is none.
         private(set) weak var index: VectorIndex?
-        /// Rows to be linked when the thread began, and when that was; nil when nobody wants to know any more.
+        /// Rows to be linked at the start, and when that was; nil when nobody wants to know any more.
         var catchingUp: (rows: Int, since: UInt64)?
 
         init(_ linker: Linker, _ index: VectorIndex) {
@@ -93,6 +93,12 @@ final class Indexer: Sendable {
         wakeup.ring()
     }
 
+    /// The same before the thread runs: it tells of this index.
+    func requestAtStart(_ index: VectorIndex) {
+        index.rowsAtStart.store(index.rowsToLink, ordering: .relaxed)
+        request(index)
+    }
+
     /// Ends the thread's work after the step in hand.
     func stop() {
         isStopping.store(true, ordering: .releasing)
@@ -118,14 +124,13 @@ final class Indexer: Sendable {
         defer { team.stop() }
         var jobs: [Job] = []
         var isPatient = true
-        var isFirstRound = true
         var pulse = Pulse(events: resources.epochs.appliedLSN.rawValue, nanoseconds: monotonicNanoseconds())
         while !isStopping.load(ordering: .acquiring) {
             for index in requested.withLock({ requested in requested.take() }) {
-                jobs.append(Job(Linker(index.current, memoryLimit: limits.memoryBytes, team: team), index))
+                let job = Job(Linker(index.current, memoryLimit: limits.memoryBytes, team: team), index)
+                jobs.append(job)
+                beginCatchingUp(job, index)
             }
-            if isFirstRound { jobs.forEach(beginCatchingUp) }
-            isFirstRound = false
             pulse.measure(events: resources.epochs.appliedLSN.rawValue, over: Indexer.restNanoseconds)
             if !jobs.isEmpty, pulse.rate >= Indexer.thickWrites, jobs.allSatisfy(mayRest) {
                 wakeup.wait(nanoseconds: Indexer.restNanoseconds)
@@ -149,11 +154,12 @@ final class Indexer: Sendable {
         }
     }
 
-    /// Says that a graph is behind.
-    private func beginCatchingUp(_ job: Job) {
-        guard let index = job.index, index.rowsToLink > 0 else { return }
-        job.catchingUp = (index.rowsToLink, monotonicNanoseconds())
-        report(CatchUpReport(index: index.name, rows: index.rowsToLink, seconds: nil))
+    /// Says that a graph has been behind since the start.
+    private func beginCatchingUp(_ job: Job, _ index: VectorIndex) {
+        let rows = index.rowsAtStart.exchange(0, ordering: .relaxed)
+        guard rows > 0 else { return }
+        job.catchingUp = (rows, monotonicNanoseconds())
+        report(CatchUpReport(index: index.name, rows: rows, seconds: nil))
     }
 
     /// Says that it is not any more.

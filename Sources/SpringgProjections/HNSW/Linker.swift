@@ -157,7 +157,7 @@ final class Linker {
             nodes.append(node)
             return nodes.count < most
         }
-        graph.remove(removed, scratch)
+        graph.remove(removed, team)
         retire(nodes, of: graph)
         release()
     }
