@@ -27,12 +27,12 @@ struct HealthTests {
             let behind = try server.client().request("GET", "/api/health", nil)
             #expect(behind.status == 200)
             let text = #"{"status":"healthy","service":"springg","indexing":true,"unindexed_rows":\#(rows)}"#
-            #expect(String(decoding: behind.body, as: UTF8.self) == #"{"status":"success","data":\#(text)}"#)
+            #expect(String(decoding: behind.body, as: UTF8.self) == #"{"status":"success","data":\#(text)}"# + "\n")
             hold.signal()
             server.database.waitUntilIndexed()
             let there = try server.client().request("GET", "/api/health", nil)
             let usual = #"{"status":"success","data":{"status":"healthy","service":"springg"}}"#
-            #expect(String(decoding: there.body, as: UTF8.self) == usual)
+            #expect(String(decoding: there.body, as: UTF8.self) == usual + "\n")
         }
     }
 
