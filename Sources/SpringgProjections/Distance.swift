@@ -16,9 +16,8 @@ enum Distance {
     /// The query divided by its length, into `unit`; zeros for the zero vector.
     static func normalise(_ query: UnsafeBufferPointer<Float>, into unit: UnsafeMutableBufferPointer<Float>) {
         let length = length(query)
-        for index in query.indices {
-            unit[index] = length == 0 ? 0 : Float(Double(query[index]) / length)
-        }
+        let inverse = length == 0 ? 0 : 1 / length
+        for index in query.indices { unit[index] = Float(Double(query[index]) * inverse) }
     }
 
     /// The similarity of a row whose scale is NaN.

@@ -134,15 +134,16 @@ enum Candidate {
         limit: Int
     ) -> Int? {
         if count == limit, candidate >> 32 >= pool[count - 1] >> 32 { return nil }
-        // Halves without a branch on what was found: a wrong guess would cost more than the search.
+        // Halves by arithmetic on the borrow of a difference (no distance has the highest bit): a branch here is foretold
+        // wrongly every other time, and costs more than the rest of the search.
         var low = 0
         var length = count
-        while length > 1 {
-            let half = length >> 1
-            low = pool[low &+ half &- 1] & ~expanded < candidate ? low &+ half : low
+        while length > 0 {
+            let half = (length &+ 1) >> 1
+            let isLower = (pool[low &+ half &- 1] & ~expanded &- candidate) >> 63
+            low &+= half & (0 &- Int(truncatingIfNeeded: isLower))
             length &-= half
         }
-        if length == 1, pool[low] & ~expanded < candidate { low &+= 1 }
         if count < limit { count &+= 1 }
         (pool + low + 1).update(from: pool + low, count: count &- 1 &- low)
         pool[low] = candidate
