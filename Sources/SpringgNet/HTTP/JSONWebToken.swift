@@ -1,4 +1,5 @@
 import CSpringg
+import SpringgProjections
 
 /// JSON Web Tokens (RFC 7519) signed with HMAC-SHA256: making and checking them.
 ///

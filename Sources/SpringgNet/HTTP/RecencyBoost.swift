@@ -1,3 +1,5 @@
+import SpringgProjections
+
 /// A search's wish that newer vectors rank higher, by a date in their metadata.
 ///
 /// A pure value: the present is handed in.

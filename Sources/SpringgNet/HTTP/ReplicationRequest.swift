@@ -24,7 +24,7 @@ struct ReplicationMessage {
             } else if key.isNamed("vector_id") {
                 try self.fields.readID(&reader, scratch)
             } else if key.isNamed("metadata") {
-                try self.fields.readMetadata(&reader)
+                self.fields.metadata = try MetadataFields(&reader)
             } else if key.isNamed("operation") {
                 self.operation = try Self.operation(&reader)
             } else if key.isNamed("index_name") {

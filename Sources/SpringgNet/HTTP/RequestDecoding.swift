@@ -29,9 +29,7 @@ struct VectorFields {
     var vectorCount = 0
     /// True when the vector is well formed but holds a number beyond float32.
     var isOutOfRange = false
-    var publishedDate: UnsafeRawBufferPointer?
-    var modifiedDate: UnsafeRawBufferPointer?
-    var custom: UnsafeRawBufferPointer?
+    var metadata = MetadataFields()
 
     /// Reads an object's members; of a name that comes twice the last one counts.
     ///
@@ -48,7 +46,7 @@ struct VectorFields {
             } else if readsID, key.isNamed("id") {
                 try self.readID(&reader, scratch)
             } else if key.isNamed("metadata") {
-                try self.readMetadata(&reader)
+                self.metadata = try MetadataFields(&reader)
             } else {
                 try reader.skip()
             }
@@ -80,41 +78,6 @@ struct VectorFields {
         } catch {
             throw error
         }
-    }
-
-    mutating func readMetadata(_ reader: inout JSONReader) throws(JSONError) {
-        self.publishedDate = nil
-        self.modifiedDate = nil
-        self.custom = nil
-        if try reader.takeNull() {
-            return
-        }
-        try reader.beginObject()
-        while let key = try reader.nextKey() {
-            if key.isNamed("published_date") {
-                self.publishedDate = try Self.text(&reader, kind: SPRINGG_JSON_STRING)
-            } else if key.isNamed("modified_date") {
-                self.modifiedDate = try Self.text(&reader, kind: SPRINGG_JSON_STRING)
-            } else if key.isNamed("custom") {
-                self.custom = try Self.text(&reader, kind: SPRINGG_JSON_OBJECT)
-            } else {
-                try reader.skip()
-            }
-        }
-    }
-
-    /// The text of a value that must be of one kind or null; nil for null.
-    private static func text(
-        _ reader: inout JSONReader,
-        kind: springg_json_kind
-    ) throws(JSONError) -> UnsafeRawBufferPointer? {
-        if try reader.takeNull() {
-            return nil
-        }
-        guard reader.peek() == kind else {
-            throw .invalid
-        }
-        return try reader.skip()
     }
 
     /// The id that the request's body names.
@@ -152,37 +115,13 @@ struct VectorFields {
         scratch: DecodeScratch
     ) throws(RequestError) -> PreparedVector {
         let vector = try self.vector(scratch)
-        // The names and braces around the values are counted too: what is limited is what is stored.
-        let overhead = 64
-        let metadataBytes =
-            (self.publishedDate?.count ?? 0) + (self.modifiedDate?.count ?? 0) + (self.custom?.count ?? 0)
-        guard metadataBytes + overhead <= PreparedVector.metadataBytesMax else {
+        guard self.metadata.fits else {
             throw .badRequest("metadata is too large, at most \(PreparedVector.metadataBytesMax) bytes are allowed")
         }
-        self.composeMetadata(into: &scratch.metadata)
+        self.metadata.compose(into: &scratch.metadata)
         return scratch.metadata.withUnsafeBytes { metadata in
             PreparedVector(index: index, id: id, vector: vector, metadata: metadata)
         }
-    }
-
-    /// One JSON object of the members that are there, each as its sender wrote it; nothing at all when there is none.
-    private func composeMetadata(into out: inout [UInt8]) {
-        out.removeAll(keepingCapacity: true)
-        Self.append(self.publishedDate, as: "\"published_date\":", to: &out)
-        Self.append(self.modifiedDate, as: "\"modified_date\":", to: &out)
-        Self.append(self.custom, as: "\"custom\":", to: &out)
-        if !out.isEmpty {
-            out.append(UInt8(ascii: "}"))
-        }
-    }
-
-    private static func append(_ value: UnsafeRawBufferPointer?, as name: StaticString, to out: inout [UInt8]) {
-        guard let value else {
-            return
-        }
-        out.append(out.isEmpty ? UInt8(ascii: "{") : UInt8(ascii: ","))
-        out.append(contentsOf: UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount))
-        out.append(contentsOf: value)
     }
 }
 
