@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports run one way only, and Tests/RepositoryTests holds that:
-// springg, logdump → SpringgNet → SpringgProjections → SpringgLog → C targets.
+// springg, logdump → SpringgNet, SpringgTransfer → SpringgProjections → SpringgLog → C targets.
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -45,6 +45,12 @@ let package = Package(
 
         .target(name: "SpringgLog", dependencies: ["CSpringg"], swiftSettings: settings),
         .target(name: "SpringgProjections", dependencies: ["SpringgLog", "CSpringg"], swiftSettings: settings),
+        // Files in and out: the Go program's, JSON lines, NumPy.
+        .target(
+            name: "SpringgTransfer",
+            dependencies: ["SpringgProjections", "SpringgLog", "CSpringg"],
+            swiftSettings: settings
+        ),
         .target(
             name: "SpringgNet",
             dependencies: [
@@ -61,7 +67,8 @@ let package = Package(
         .executableTarget(
             name: "springg",
             dependencies: [
-                "SpringgConfiguration", "SpringgNet", "SpringgProjections", "SpringgLog", "CSpringgBuild",
+                "SpringgConfiguration", "SpringgNet", "SpringgTransfer", "SpringgProjections", "SpringgLog",
+                "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -94,6 +101,11 @@ let package = Package(
         .testTarget(
             name: "SpringgProjectionsTests",
             dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SpringgTransferTests",
+            dependencies: ["SpringgTransfer", "SpringgProjections", "SpringgLog", "SpringgTestKit"],
             swiftSettings: settings
         ),
         .testTarget(

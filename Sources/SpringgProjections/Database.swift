@@ -173,19 +173,7 @@ public final class Database: Sendable {
             try replay.apply(record, to: materializer)
         }
         materializer.publish()
-        guard base.lsn > .zero || report.trimmed == .zero else {
-            // Without a checkpoint the state would lack what was removed, and nobody would notice.
-            throw LogError.corrupt(
-                LogDamage(
-                    segment: log.directory + "/" + SegmentHeader.fileName(firstLSN: report.trimmed.next),
-                    offset: 0,
-                    lsn: LSN(1),
-                    reason: (["the log begins with LSN \(report.trimmed.next), and no checkpoint can be used"]
-                        + checkpoint.damaged)
-                        .joined(separator: "; ")
-                )
-            )
-        }
+        try requireWhole(log.directory, base, trimmed: report.trimmed, damaged: checkpoint.damaged)
         log.markApplied(report.last)
         log.markCheckpointed(base.lsn)
         // What an interrupted checkpoint left takes space and nothing else; should this fail, the next one does it.
@@ -239,8 +227,27 @@ public final class Database: Sendable {
         )
     }
 
+    /// Without a checkpoint the state would lack what was removed from the log's beginning, and nobody would notice.
+    static func requireWhole(
+        _ directory: String,
+        _ base: LogBase,
+        trimmed: LSN,
+        damaged: [String]
+    ) throws(LogError) {
+        guard base.lsn == .zero, trimmed > .zero else { return }
+        throw .corrupt(
+            LogDamage(
+                segment: directory + "/" + SegmentHeader.fileName(firstLSN: trimmed.next),
+                offset: 0,
+                lsn: LSN(1),
+                reason: (["the log begins with LSN \(trimmed.next), and no checkpoint can be used"] + damaged)
+                    .joined(separator: "; ")
+            )
+        )
+    }
+
     /// The newest checkpoint that is whole, in fresh projections; without one, nothing and the beginning of the log.
-    private static func restoreNewest(
+    static func restoreNewest(
         _ files: CheckpointFiles,
         threads: Int
     ) -> (materializer: Materializer, base: LogBase, CheckpointRecovery) {
@@ -391,7 +398,7 @@ public final class Database: Sendable {
 }
 
 /// Applies the log's records to the projections and says how far it is.
-private struct Replay {
+struct Replay {
     private let report: (@Sendable (ReplayProgress) -> Void)?
     private let total: UInt64
     private var done: UInt64 = 0

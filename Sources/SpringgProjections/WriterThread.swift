@@ -40,12 +40,12 @@ final class WriterThread: @unchecked Sendable {
 }
 
 /// A mutex and a condition: what one rings and another waits at.
-final class Doorbell: @unchecked Sendable {
+package final class Doorbell: @unchecked Sendable {
     // Why @unchecked: both are made for sharing between threads and stay at the address where they were initialised.
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-    init() {
+    package init() {
         pthread_mutex_init(mutex, nil)
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
@@ -61,20 +61,20 @@ final class Doorbell: @unchecked Sendable {
         mutex.deallocate()
     }
 
-    func withLock<R>(_ body: () -> R) -> R {
+    package func withLock<R>(_ body: () -> R) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return body()
     }
 
     /// Wakes the consumer.
-    func ring() { pthread_cond_signal(condition) }
+    package func ring() { pthread_cond_signal(condition) }
 
     /// Wakes everyone who waits.
     func ringAll() { pthread_cond_broadcast(condition) }
 
     /// Gives up the lock, which must be held, until rung or until so much time has passed (nil: for ever).
-    func wait(nanoseconds: UInt64?) {
+    package func wait(nanoseconds: UInt64?) {
         guard let nanoseconds else {
             pthread_cond_wait(condition, mutex)
             return

@@ -1,6 +1,6 @@
 import Testing
 
-@Suite("Imports run one way: springg, logdump → SpringgNet → SpringgProjections → SpringgLog → C")
+@Suite("Imports run one way: springg, logdump → SpringgNet, SpringgTransfer → SpringgProjections → SpringgLog → C")
 struct ImportTests {
     static let system: Set = ["Glibc", "Musl", "Synchronization"]
     static let nio: Set = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"]
@@ -10,6 +10,7 @@ struct ImportTests {
     static let allowed: [(directory: String, modules: Set<String>)] = [
         ("Sources/SpringgLog", system.union(["CSpringg"])),
         ("Sources/SpringgProjections", system.union(["CSpringg", "SpringgLog"])),
+        ("Sources/SpringgTransfer", system.union(["CSpringg", "SpringgLog", "SpringgProjections"])),
         (
             "Sources/SpringgNet",
             system.union(nio).union(foundation).union([
@@ -21,7 +22,7 @@ struct ImportTests {
             "Sources/springg",
             system.union(foundation).union([
                 "ArgumentParser", "CSpringgBuild", "Dispatch", "Logging", "SpringgConfiguration", "SpringgLog",
-                "SpringgNet", "SpringgProjections",
+                "SpringgNet", "SpringgProjections", "SpringgTransfer",
             ])
         ),
         (

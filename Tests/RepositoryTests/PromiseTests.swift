@@ -31,7 +31,12 @@ struct PromiseTests {
         }
     }
 
-    @Test("scripts can be run", arguments: [".ci/run", "scripts/setup.sh", "scripts/make_fixtures.py"])
+    @Test(
+        "scripts can be run",
+        arguments: [
+            ".ci/run", "scripts/setup.sh", "scripts/make_fixtures.py", "scripts/make_transfer_fixtures.py",
+        ]
+    )
     func executable(path: String) {
         #expect(FileManager.default.isExecutableFile(atPath: Repository.root.appending(path: path).path))
     }
