@@ -10,6 +10,8 @@ enum ExitStatus: Int32 {
     case failure = 1
     /// The command line made no sense.
     case usage = 2
+    /// What was looked at has flaws; they are listed.
+    case findings = 6
 
     /// Ends the program.
     func exit() -> Never { Glibc.exit(rawValue) }

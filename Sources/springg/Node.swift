@@ -128,7 +128,8 @@ struct Node {
         return database
     }
 
-    private static func databaseOptions(
+    /// How the settings want the database kept.
+    static func databaseOptions(
         _ settings: Configuration,
         progress: @escaping @Sendable (ReplayProgress) -> Void
     ) -> DatabaseOptions {
