@@ -9,7 +9,7 @@ SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short test bench lint format clean
+.PHONY: help setup build run demo demo-short test tsan bench bench-peers lint format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +35,26 @@ demo-short: build  ## The same with DEMO_VECTORS vectors (2,000)
 test: setup build  ## Run every test
 	$(SWIFT_TEST)
 
+# Where threads share memory. A test holds that these names mean something.
+TSAN_TESTS := HNSWLifeTests|DatabaseTests|RecallProbeTests/live|CheckpointTests/underLoad|GraphCheckpointTests/besideIndexers
+
+tsan:  ## Run the concurrent tests under ThreadSanitizer
+	cd Tests/ThreadSanitizer && $(SWIFT_TEST) --sanitize=thread --scratch-path ../../.build/tsan --filter '$(TSAN_TESTS)'
+
 bench: build  ## Measure, beside the machine's own limits
 	$(SWIFT_BUILD) --product bench
 	.build/release/bench $(ARGS)
+
+# Libraries to compare with, in a Python environment of their own.
+PEERS := .build/peers
+$(PEERS)/ready: Benchmarks/peers/requirements.txt
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+bench-peers: build $(PEERS)/ready  ## Compare graph search with other libraries; ARGS=--help lists what can be set
+	$(SWIFT_BUILD) --product bench
+	$(PEERS)/bin/python Benchmarks/peers/compare.py $(ARGS)
 
 lint:  ## Check the format of all Swift files
 	swift format lint --strict --recursive --parallel $(SWIFT_PATHS)

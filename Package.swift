@@ -134,6 +134,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks",
+            exclude: ["peers"],
             swiftSettings: settings
         ),
     ],

@@ -120,6 +120,13 @@ public enum Keys {
         80.0,
         "CPU use in percent above which bulk requests are answered 429, 0 to 100; 0 = off."
     ) { (0...100).contains($0) ? nil : "invalid bulk_cpu_threshold_percent: \($0) (must be 0 to 100)" }
+    /// Processor time of the probe of live queries.
+    public static let recallProbe = ConfigurationKey(
+        "recall_probe",
+        1.0,
+        "Share of one core, in percent, for comparing a few live queries with every vector, so that the stats show "
+            + "their recall, 0 to 100; 0 = off."
+    ) { (0...100).contains($0) ? nil : "invalid recall_probe: \($0) (must be 0 to 100)" }
     /// Requests a second that one address may make.
     public static let rateLimitPerSecond = limit(
         "rate_limit_per_second",
@@ -233,8 +240,7 @@ public enum Keys {
     public static let all: [any AnyConfigurationKey] = [
         port, bindAddress, jwtSecret, requireJWT, dataPath, dimensions, durability, durabilityInterval, logSegmentMB,
         logWriteZerosAhead, logRetention, logRetentionMB, maxDiskMB, persistenceInterval, maxVectorsPerIndex,
-        maxUnindexedRows, maxMemoryMB,
-        maxConcurrentBulkRequests,
+        maxUnindexedRows, maxMemoryMB, recallProbe, maxConcurrentBulkRequests,
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
         logFormat,

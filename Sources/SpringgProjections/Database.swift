@@ -23,6 +23,8 @@ public struct DatabaseOptions: Sendable {
     ///
     /// The same rows give the same graph, however many there are.
     public var indexingThreads = 0
+    /// Share of one core, in per cent, that the probe of live queries may use; 0 for none.
+    public var recallProbePercent = 1.0
     /// Write zeros into new segments instead of reserving extents.
     public var writeZerosAhead = false
     /// Bytes that log and checkpoints may take on disk; 0 for no bound.
@@ -114,6 +116,8 @@ public final class Database: Sendable {
     private let thread: WriterThread
     private let indexer: Indexer
     private let indexerThread: WriterThread
+    private let probe: RecallProbe
+    private let probeThread: WriterThread?
     private let checkpointer: Checkpointer
     private let lock: Mutex<(any FileLock)?>
 
@@ -212,6 +216,7 @@ public final class Database: Sendable {
         checkpointer.start(
             interval: options.checkpointSeconds > 0 ? UInt64(options.checkpointSeconds * 1e9) : nil
         )
+        let probe = materializer.resources.probe
         return Database(
             log,
             report,
@@ -222,6 +227,8 @@ public final class Database: Sendable {
             thread,
             indexer,
             indexerThread,
+            probe,
+            startProbe(probe, options, memory: materializer.resources.memory),
             checkpointer,
             lock
         )
@@ -286,6 +293,8 @@ public final class Database: Sendable {
         _ thread: WriterThread,
         _ indexer: Indexer,
         _ indexerThread: WriterThread,
+        _ probe: RecallProbe,
+        _ probeThread: WriterThread?,
         _ checkpointer: Checkpointer,
         _ lock: any FileLock
     ) {
@@ -299,6 +308,8 @@ public final class Database: Sendable {
         self.thread = thread
         self.indexer = indexer
         self.indexerThread = indexerThread
+        self.probe = probe
+        self.probeThread = probeThread
         self.lock = Mutex(lock)
     }
 
@@ -365,10 +376,28 @@ public final class Database: Sendable {
         withExtendedLifetime(held) {
             // The indexer first: the writer waits for it at times.
             indexer.stop()
+            probe.stop()
             checkpointer.close(within: UInt64(options.lastCheckpointSeconds * 1e9))
             pipeline.close()
             thread.join()
             indexerThread.join()
+            probeThread?.join()
+        }
+    }
+
+    /// The thread that probes live queries, unless the options say that there is none.
+    private static func startProbe(
+        _ probe: RecallProbe,
+        _ options: DatabaseOptions,
+        memory: MemoryAccount
+    ) -> WriterThread? {
+        guard options.recallProbePercent > 0 else { return nil }
+        probe.enable()
+        return WriterThread(name: "springg-probe") {
+            // A probe keeps the memory of rows that are replaced meanwhile: not where there is none to spare.
+            probe.run(corePercent: options.recallProbePercent) {
+                options.maxMemoryBytes > 0 && memory.total > options.maxMemoryBytes / 8 * 7
+            }
         }
     }
 

@@ -54,7 +54,7 @@ public struct IndexOptions: Sendable, Equatable {
     ///
     /// What is not known, out of range or no JSON at all counts as left to the program: an event in the log can always
     /// be replayed.
-    init(json: [UInt8]) {
+    package init(json: [UInt8]) {
         self.init()
         var read = IndexOptions()
         let isWhole = json.withUnsafeBytes { bytes in

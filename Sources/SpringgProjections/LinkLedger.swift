@@ -25,6 +25,9 @@ final class LinkLedger: @unchecked Sendable {
         case released
     }
 
+    /// What the checks of the graph's reachability found; here, since it outlives a graph that another takes the place of.
+    let sweeps = SweepCounters()
+
     private typealias Word = Atomic<UInt64>
     /// Slots of a block: small for an index of a few rows, and few blocks for a million.
     private static let blockShift = 12

@@ -55,6 +55,10 @@ public struct IndexStats: Sendable {
     public let indexed: Int
     /// Rows that a search compares one by one beside the graph.
     public let unindexed: Int
+    /// What the checks of the graph's reachability found.
+    public let sweeps: SweepReport
+    /// What the probe of live queries found; nil when it is off.
+    public let recall: RecallReport?
 }
 
 /// What the indexes of one database share.
@@ -64,6 +68,7 @@ struct ProjectionResources: Sendable {
     let walks = ReadEpochs()
     let scratch = ScratchPool()
     let memory = MemoryAccount()
+    let probe = RecallProbe()
 }
 
 /// A handle on one living index.
@@ -82,7 +87,10 @@ public final class VectorIndex: Sendable {
     let isBeingIndexed = Atomic<Bool>(false)
     /// Rows that waited to be linked when the database was opened; 0 once that has been told.
     let rowsAtStart = Atomic<Int>(0)
-    private let resources: ProjectionResources
+    /// Queries that the probe had a look at.
+    let queries = Atomic<UInt64>(0)
+    let recallEstimate = Mutex(RecallEstimate())
+    let resources: ProjectionResources
     private var epochs: ReadEpochs { resources.epochs }
     private let counters = Mutex(IndexCounters())
 
@@ -152,7 +160,10 @@ public final class VectorIndex: Sendable {
         ef: Int? = nil,
         _ body: (UnsafeBufferPointer<SearchHit>, SearchPlan) throws -> R
     ) rethrows -> R {
-        try withHits(query: query, k: k, ef: ef, method: nil, body)
+        try withHits(query: query, k: k, ef: ef, method: nil) { hits, plan in
+            if plan.method == .hnsw { resources.probe.offer(query, k: k, ef: ef, of: self) }
+            return try body(hits, plan)
+        }
     }
 
     /// The same by one method, or by the cheaper one (nil), among the slots that satisfy a predicate.
@@ -176,7 +187,7 @@ public final class VectorIndex: Sendable {
         }
     }
 
-    private func nearest(
+    func nearest(
         _ query: UnsafeBufferPointer<Float>,
         _ k: Int,
         _ ef: Int?,
@@ -282,7 +293,9 @@ public final class VectorIndex: Sendable {
             conflicts: counters.conflicts,
             concurrentWrites: counters.concurrentWrites,
             indexed: indexed,
-            unindexed: store.ledger.count(.unlinked)
+            unindexed: store.ledger.count(.unlinked),
+            sweeps: store.ledger.sweeps.report,
+            recall: resources.probe.isEnabled ? recallFound : nil
         )
     }
 }

@@ -35,6 +35,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.maxVectorsPerIndex) var maxVectorsPerIndex: String?
     @Option(Keys.maxUnindexedRows) var maxUnindexedRows: String?
     @Option(Keys.maxMemoryMB) var maxMemoryMB: String?
+    @Option(Keys.recallProbe) var recallProbe: String?
     @Option(Keys.maxConcurrentBulkRequests) var maxConcurrentBulkRequests: String?
     @Option(Keys.bulkCPUThresholdPercent) var bulkCPUThresholdPercent: String?
     @Option(Keys.rateLimitPerSecond) var rateLimitPerSecond: String?

@@ -142,6 +142,7 @@ struct Node {
         options.maxUnindexedRows = settings[Keys.maxUnindexedRows]
         options.indexingThreads = settings[Keys.indexingThreads]
         options.maxMemoryBytes = settings[Keys.maxMemoryMB] << 20
+        options.recallProbePercent = settings[Keys.recallProbe]
         options.writeZerosAhead = settings[Keys.logWriteZerosAhead]
         options.maxDiskBytes = settings[Keys.maxDiskMB] << 20
         let (seconds, megabytes) = (settings[Keys.logRetention].seconds, settings[Keys.logRetentionMB])

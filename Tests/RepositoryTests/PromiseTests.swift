@@ -14,7 +14,10 @@ struct PromiseTests {
     @Test("make demo and make test set up and build by themselves")
     func makefile() throws {
         let text = try Repository.text(of: "Makefile")
-        for target in ["setup", "build", "run", "demo", "demo-short", "test", "bench", "lint", "format", "clean"] {
+        for target in [
+            "setup", "build", "run", "demo", "demo-short", "test", "tsan", "bench", "bench-peers", "lint", "format",
+            "clean",
+        ] {
             #expect(text.contains("\n\(target):"), "the Makefile has no target \(target)")
         }
         #expect(text.contains("\nbuild: setup "))
@@ -26,8 +29,24 @@ struct PromiseTests {
     func check() throws {
         let text = try Repository.text(of: ".ci/run")
         #expect(text.contains("set -euo pipefail"))
-        for step in ["setup", "lint", "test", "demo-short"] {
+        for step in ["setup", "lint", "test", "tsan", "demo-short"] {
             #expect(text.contains("\nstep \(step)\n"))
+        }
+    }
+
+    @Test("each test that is to run under ThreadSanitizer is there")
+    func sanitized() throws {
+        let line = try Repository.text(of: "Makefile").split(separator: "\n").first { $0.hasPrefix("TSAN_TESTS := ") }
+        let names = try #require(line).dropFirst("TSAN_TESTS := ".count).split(separator: "|")
+        let tests = try Repository.files(in: "Tests/SpringgProjectionsTests", suffix: ".swift")
+        #expect(names.count >= 4)
+        for name in names {
+            let parts = name.split(separator: "/")
+            let isThere = tests.contains { file in
+                file.lines.contains { $0.hasPrefix("struct \(parts[0])") }
+                    && (parts.count == 1 || file.lines.contains { $0.contains("func \(parts[1])(") })
+            }
+            #expect(isThere, "\(name) is no test")
         }
     }
 

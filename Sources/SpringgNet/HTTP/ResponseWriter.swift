@@ -89,6 +89,15 @@ struct ResponseWriter: Sendable {
         self.number { springg_format_double(value, $0) }
     }
 
+    /// The same, or null.
+    mutating func optional(_ value: Double?) {
+        if let value {
+            self.double(value)
+        } else {
+            self.raw("null")
+        }
+    }
+
     private mutating func number(_ format: (UnsafeMutablePointer<CChar>) -> Int) {
         self.buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Int(SPRINGG_NUMBER_MAX)) { out in
             out.baseAddress.map { format($0.assumingMemoryBound(to: CChar.self)) } ?? 0

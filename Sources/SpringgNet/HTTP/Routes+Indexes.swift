@@ -109,8 +109,37 @@ extension Worker {
             body.integer(stats.indexed)
             body.raw(#","unindexed":"#)
             body.integer(stats.unindexed)
+            self.write(graphOf: stats, to: &body)
+            self.write(recallOf: stats, to: &body)
             body.raw("}")
         }
+    }
+
+    private func write(graphOf stats: IndexStats, to body: inout ResponseWriter) {
+        body.raw(#","graph":{"sweeps":"#)
+        body.integer(stats.sweeps.sweeps)
+        body.raw(#","relinked":"#)
+        body.integer(stats.sweeps.relinked)
+        body.raw(#","last_sweep_relinked":"#)
+        body.integer(stats.sweeps.lastRelinked)
+        body.raw(#","seconds_since_sweep":"#)
+        body.optional(stats.sweeps.secondsSinceLast)
+        body.raw("}")
+    }
+
+    private func write(recallOf stats: IndexStats, to body: inout ResponseWriter) {
+        guard let recall = stats.recall else {
+            return body.raw(#","recall_probe":null"#)
+        }
+        body.raw(#","recall_probe":{"recall":"#)
+        body.optional(recall.recall)
+        body.raw(#","samples":"#)
+        body.integer(recall.samples)
+        body.raw(#","total":"#)
+        body.integer(recall.total)
+        body.raw(#","abandoned":"#)
+        body.integer(recall.abandoned)
+        body.raw("}")
     }
 }
 

@@ -86,13 +86,13 @@ final class Linker {
         }
         if queued > 0, !isStuck {
             link()
-            if graph.changesSinceSweep * Linker.sweepShare > max(graph.count, 1024) { graph.sweep(scratch) }
+            if graph.changesSinceSweep * Linker.sweepShare > max(graph.count, 1024) { sweep() }
             return .working
         }
         if graph.changesSinceSweep > 0 {
             let now = monotonicNanoseconds()
             guard isLast || now >= graph.sweepDue && !isPatient else { return .waiting }
-            graph.sweep(scratch)
+            sweep()
             let end = monotonicNanoseconds()
             graph.sweepDue = end + (end - now) * Linker.sweepTimeShare
         }
@@ -110,6 +110,10 @@ final class Linker {
             case .waiting, .done: return
             }
         }
+    }
+
+    private func sweep() {
+        store.ledger.sweeps.record(graph.sweep(team.scratch), at: monotonicNanoseconds())
     }
 
     /// Rows in the order of their slots, in batches whose size depends on the graph alone, so that the same store gives

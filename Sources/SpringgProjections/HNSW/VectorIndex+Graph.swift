@@ -84,7 +84,7 @@ extension HNSWGraph {
         }
         entry.store(UInt64(highest.level) << 32 | UInt64(highest.node), ordering: .releasing)
         // Where a removed row was the only way to another.
-        sweep(team.scratch)
+        store.ledger.sweeps.record(sweep(team.scratch), at: monotonicNanoseconds())
         return true
     }
 
