@@ -112,12 +112,17 @@ enum AddsSection {
 enum BenchNode {
     static let index = "bench"
 
-    /// A running node with one empty index.
-    static func start(in directory: String, dimensions: Int = Settings.dimensions) throws -> NodeFixture {
-        let node = try NodeFixture(
+    /// A node that has not started.
+    static func make(in directory: String) throws -> NodeFixture {
+        try NodeFixture(
             flags: ["max-vectors-per-index": "0", "max-memory-mb": "0", "log-level": "warn"],
             place: directory
         )
+    }
+
+    /// A running node with one empty index.
+    static func start(in directory: String, dimensions: Int = Settings.dimensions) throws -> NodeFixture {
+        let node = try make(in: directory)
         try node.start(timeoutSeconds: 120)
         let body = #"{"dimensions":\#(dimensions)}"#
         let response = try node.client().request("POST", "/api/indexes/\(index)", json: body)
@@ -130,5 +135,18 @@ enum BenchNode {
         source.allow(count)
         let result = try LoadGenerator(port: node.port, connections: connections).run(source)
         guard result.statuses == [200: count] else { throw TestKitError("adding was answered \(result.statuses)") }
+    }
+
+    /// Asks for the index's stats until all rows are in its graph; nil when it does without one, or takes too long.
+    static func waitUntilIndexed(_ node: NodeFixture) throws -> Double? {
+        let client = HTTPClient(port: node.port)
+        let begun = Monotonic.nanoseconds()
+        while true {
+            let stats = try client.request("GET", "/api/indexes/\(index)/stats").data()
+            let seconds = Double(Monotonic.nanoseconds() - begun) / 1e9
+            if stats["unindexed"]?.int == 0 { return seconds }
+            if stats["indexed"]?.int == 0, seconds > 2 { return nil }
+            if seconds > 900 { return nil }
+        }
     }
 }

@@ -2,26 +2,37 @@ import ArgumentParser
 import Glibc
 import SpringgTestKit
 
-/// Measures Springg on this machine and shows every goal beside its figure, and the machine's own limits beside both.
-///
-/// It reports and does not judge: the exit code is 0 whatever the figures say.
 @main
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bench",
         abstract: "Measure Springg beside the machine's own limits.",
+        subcommands: [MeasureCommand.self, DataCommand.self, WorkerCommand.self],
+        defaultSubcommand: MeasureCommand.self
+    )
+}
+
+/// Measures Springg on this machine and shows every goal beside its figure, and the machine's own limits beside both.
+///
+/// It reports and does not judge: the exit code is 0 whatever the figures say.
+struct MeasureCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "measure",
+        abstract: "Run sections of the benchmark; what is done without a command.",
         discussion: """
-            Sections: machine, adds, search, graph, json, http, replay. All of them take about two minutes on two cores. Run it \
-            on a machine that does nothing else, or read the figures per processor time first.
+            Sections: machine, adds, search, graph, json, http, replay, and, which run only when they are named, rest-search, \
+            search-under-writes and churn. Without a name about two minutes on two cores. Run it on a machine that does \
+            nothing else, or read the figures per processor time first.
 
             Examples:
               bench
               bench --section adds --vectors 20000
               bench --section machine --section search --json
+              bench --section rest-search --section search-under-writes --embeddings DIRECTORY
             """
     )
 
-    @Option(help: "A section to run; may be given again. Without it: all.")
+    @Option(help: "A section to run; may be given again. Without it: those that take seconds.")
     var section: [Section] = []
 
     @Option(help: "Vectors that the adds section adds with each number of connections.")
@@ -36,6 +47,9 @@ struct Bench: ParsableCommand {
     @Option(help: "Directory of the real embeddings, laid out as Fixtures, which is the default.")
     var embeddings: String?
 
+    @Option(help: "Rows of the set that the rest-search section makes.")
+    var rows = 100_000
+
     @Option(help: "Seed of the random vectors.")
     var seed: UInt64 = 1
 
@@ -44,6 +58,12 @@ struct Bench: ParsableCommand {
 
     enum Section: String, CaseIterable, ExpressibleByArgument {
         case machine, adds, search, graph, json, http, replay
+        case restSearch = "rest-search"
+        case searchUnderWrites = "search-under-writes"
+        case churn
+
+        /// What runs when nothing is named.
+        static let short: [Section] = [.machine, .adds, .search, .graph, .json, .http, .replay]
     }
 
     func run() throws {
@@ -52,10 +72,11 @@ struct Bench: ParsableCommand {
             connections: connections.split(separator: ",").compactMap { Int($0) },
             directory: try directory ?? Self.programDirectory(),
             seed: seed,
-            embeddings: embeddings ?? "Fixtures"
+            embeddings: embeddings ?? "Fixtures",
+            madeRows: rows
         )
         var report = Report()
-        for section in section.isEmpty ? Section.allCases : section {
+        for section in section.isEmpty ? Section.short : section {
             progress("measuring: \(section.rawValue)")
             let result: SectionReport =
                 switch section {
@@ -66,6 +87,9 @@ struct Bench: ParsableCommand {
                 case .json: JSONSection.measure(settings)
                 case .http: try HTTPSection.measure(settings)
                 case .replay: try ReplaySection.measure(settings)
+                case .restSearch: try RESTSearchSection.measure(settings)
+                case .searchUnderWrites: try SearchUnderWritesSection.measure(settings)
+                case .churn: try ChurnSection.measure(settings)
                 }
             report.sections.append(result)
             // One section after the other, so that a long run shows something early.
@@ -90,6 +114,7 @@ struct Settings {
     let directory: String
     let seed: UInt64
     let embeddings: String
+    let madeRows: Int
 
     /// Dimensions of the vectors in all sections.
     static let dimensions = 1024

@@ -30,7 +30,7 @@ enum HTTPSection {
             }
             let name = "search of \(rows) × \(Settings.dimensions), k = 10"
             try measure(&report, name + ", just written", node, searches, count: count)
-            if let seconds = try waitUntilIndexed(node) {
+            if let seconds = try BenchNode.waitUntilIndexed(node) {
                 report.add("until \(rows) rows are linked", seconds, "s")
                 try measure(&report, name + ", linked", node, searches, count: 5000)
             }
@@ -46,19 +46,6 @@ enum HTTPSection {
         try measure(&report, "GET a vector of \(Settings.dimensions)", node, gets, count: 20_000)
         try node.terminate()
         return report
-    }
-
-    /// Asks for the index's stats until all rows are in its graph; nil when it does without one, or takes too long.
-    private static func waitUntilIndexed(_ node: NodeFixture) throws -> Double? {
-        let client = HTTPClient(port: node.port)
-        let begun = Monotonic.nanoseconds()
-        while true {
-            let stats = try client.request("GET", "/api/indexes/\(BenchNode.index)/stats").data()
-            let seconds = Double(Monotonic.nanoseconds() - begun) / 1e9
-            if stats["unindexed"]?.int == 0 { return seconds }
-            if stats["indexed"]?.int == 0, seconds > 2 { return nil }
-            if seconds > 60 { return nil }
-        }
     }
 
     private static func measure(
