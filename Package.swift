@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports run one way only, and Tests/RepositoryTests holds that:
-// springg, logdump → SpringgNet, SpringgTransfer → SpringgProjections → SpringgLog → C targets.
+// springg, logdump → SpringgNet, SpringgTransfer → SpringgArchive → SpringgProjections → SpringgLog → C targets.
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -49,6 +49,11 @@ let package = Package(
         .target(
             name: "SpringgTransfer",
             dependencies: ["SpringgProjections", "SpringgLog", "CSpringg"],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "SpringgArchive",
+            dependencies: ["SpringgProjections", "SpringgLog", "CSpringg", "CZstd", "CCurl", "COpenSSL"],
             swiftSettings: settings
         ),
         .target(
@@ -106,6 +111,11 @@ let package = Package(
         .testTarget(
             name: "SpringgTransferTests",
             dependencies: ["SpringgTransfer", "SpringgProjections", "SpringgLog", "SpringgTestKit"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SpringgArchiveTests",
+            dependencies: ["SpringgArchive", "SpringgLog", "SpringgTestKit", "COpenSSL"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -29,10 +29,9 @@ struct CodeTests {
             "print(", "Date()", "UUID()", "ContinuousClock.now", "SuspendingClock.now", "Task {", "Task.detached",
         ]
         for directory in [
-            "Sources/SpringgLog", "Sources/SpringgProjections", "Sources/SpringgTransfer",
-            "Sources/SpringgConfiguration",
+            "SpringgLog", "SpringgProjections", "SpringgTransfer", "SpringgArchive", "SpringgConfiguration",
         ] {
-            for file in try Repository.files(in: directory, suffix: ".swift") {
+            for file in try Repository.files(in: "Sources/" + directory, suffix: ".swift") {
                 for (number, line) in file.lines.enumerated() {
                     let code = withoutComment(line)
                     for call in banned {
