@@ -37,10 +37,26 @@ enum Socket {
         }
     }
 
+    /// Listens on a free port of the loopback.
+    static func listen(backlog: Int) throws -> (descriptor: Int32, port: Int) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { throw TestKitError.system("making a socket") }
+        guard let port = try? bindToFreePort(descriptor), Glibc.listen(descriptor, Int32(backlog)) == 0 else {
+            let error = TestKitError.system("listening on the loopback")
+            close(descriptor)
+            throw error
+        }
+        return (descriptor, port)
+    }
+
     /// A port of the loopback that nobody listens on at this moment.
     static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
+        return try bindToFreePort(descriptor)
+    }
+
+    private static func bindToFreePort(_ descriptor: Int32) throws -> Int {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
