@@ -216,6 +216,37 @@ public enum Keys {
     )
     /// Region of the bucket.
     public static let s3Region = ConfigurationKey("s3_region", "us-east-1", "Accepted, see s3_bucket.")
+    /// Endpoint of a service that is not AWS.
+    public static let s3Endpoint = ConfigurationKey(
+        "s3_endpoint",
+        "",
+        "http://HOST:PORT or https://HOST:PORT of an S3 service that is not AWS; see s3_bucket."
+    )
+    /// What the keys of all objects begin with.
+    public static let s3Prefix = ConfigurationKey(
+        "s3_prefix",
+        "",
+        "What the keys of all objects in the bucket begin with; see s3_bucket."
+    )
+    /// Whether the bucket stands in the path.
+    public static let s3ForcePathStyle = ConfigurationKey(
+        "s3_force_path_style",
+        false,
+        "Whether the bucket stands in the path of a request instead of the host's name, as some services need it."
+    )
+    /// Encryption by the store.
+    public static let s3SSE = choice(
+        "s3_sse",
+        "bucket",
+        ["bucket", "AES256", "aws:kms"],
+        "Encryption that is asked for with each object: AES256 or aws:kms; bucket = as the bucket is set."
+    )
+    /// Key of the encryption.
+    public static let s3SSEKMSKeyID = ConfigurationKey(
+        "s3_sse_kms_key_id",
+        "",
+        "Key for s3_sse aws:kms; empty = the account's default key."
+    )
     /// Time between two archive runs.
     public static let s3SyncInterval = ConfigurationKey(
         "s3_sync_interval",
@@ -243,8 +274,8 @@ public enum Keys {
         maxUnindexedRows, maxMemoryMB, recallProbe, maxConcurrentBulkRequests,
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
-        logFormat,
-        s3Bucket, s3Region, s3SyncInterval, clusterEnabled, clusterBindPort,
+        logFormat, s3Bucket, s3Region, s3Endpoint, s3Prefix, s3ForcePathStyle, s3SSE, s3SSEKMSKeyID, s3SyncInterval,
+        clusterEnabled, clusterBindPort,
     ]
 
     /// The setting of a name, or nil.

@@ -54,6 +54,11 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.logFormat) var logFormat: String?
     @Option(Keys.s3Bucket) var s3Bucket: String?
     @Option(Keys.s3Region) var s3Region: String?
+    @Option(Keys.s3Endpoint) var s3Endpoint: String?
+    @Option(Keys.s3Prefix) var s3Prefix: String?
+    @Option(Keys.s3ForcePathStyle) var s3ForcePathStyle: String?
+    @Option(Keys.s3SSE) var s3SSE: String?
+    @Option(Keys.s3SSEKMSKeyID) var s3SSEKMSKeyID: String?
     @Option(Keys.s3SyncInterval) var s3SyncInterval: String?
     @Option(Keys.clusterEnabled) var clusterEnabled: String?
     @Option(Keys.clusterBindPort) var clusterBindPort: String?
