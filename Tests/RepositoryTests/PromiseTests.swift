@@ -15,14 +15,14 @@ struct PromiseTests {
     func makefile() throws {
         let text = try Repository.text(of: "Makefile")
         for target in [
-            "setup", "build", "run", "demo", "demo-short", "test", "tsan", "bench", "bench-peers", "lint", "format",
-            "clean",
+            "setup", "build", "run", "demo", "demo-short", "test", "test-servers", "tsan", "bench", "bench-peers",
+            "lint", "format", "clean",
         ] {
             #expect(text.contains("\n\(target):"), "the Makefile has no target \(target)")
         }
         #expect(text.contains("\nbuild: setup "))
         #expect(text.contains("\ndemo: build "))
-        #expect(text.contains("\ntest: setup "))
+        #expect(text.contains("\ntest: setup build test-servers "))
     }
 
     @Test("the check before a change runs set-up, lint, tests and the demo")
@@ -53,7 +53,8 @@ struct PromiseTests {
     @Test(
         "scripts can be run",
         arguments: [
-            ".ci/run", "scripts/setup.sh", "scripts/make_fixtures.py", "scripts/make_transfer_fixtures.py",
+            ".ci/run", "scripts/setup.sh", "scripts/test_servers.sh", "scripts/make_fixtures.py",
+            "scripts/make_transfer_fixtures.py",
         ]
     )
     func executable(path: String) {

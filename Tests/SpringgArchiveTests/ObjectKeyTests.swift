@@ -6,7 +6,7 @@ struct ObjectKeyTests {
     @Test(
         "a key that could leave the store or confuse it is refused",
         arguments: [
-            "", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/./b", "a\nb", "a\u{0}b", "a\u{7F}",
+            "", "/", "/a", "a/", "a//b", ".", "..", "a/../b", "../a", "a/./b", "a\nb", "a\\b", "a\u{0}b", "a\u{7F}",
             ".incoming/x",
             String(repeating: "a", count: 256), String(repeating: "a/", count: 350) + "a",
         ]

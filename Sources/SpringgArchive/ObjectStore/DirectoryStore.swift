@@ -71,6 +71,8 @@ public final class DirectoryStore: ObjectStore {
         } catch {
             // What cannot be removed now goes with `removeLeftovers`.
             try? fileSystem.remove(upload)
+            // It may be a directory that somebody has removed.
+            durableDirectories.withLock { $0 = [] }
             throw error
         }
     }
@@ -138,6 +140,8 @@ public final class DirectoryStore: ObjectStore {
         consume: (UnsafeRawBufferPointer) throws -> Void
     ) throws -> ObjectInfo {
         try checkOpen()
+        let status = try run(key) { () throws(FileSystemError) in try fileSystem.status(path(key)) }
+        guard status.kind == .file else { throw ObjectStoreError.notFound(at: path(of: key)) }
         // An open file stays what it is, whatever is renamed over it.
         let file = try run(key) { () throws(FileSystemError) in try fileSystem.open(path(key), .read) }
         let size = try run(key) { () throws(FileSystemError) in try file.size() }
@@ -164,7 +168,7 @@ public final class DirectoryStore: ObjectStore {
             try consume(UnsafeRawBufferPointer(part))
             offset += count
         }
-        return try head(key)
+        return ObjectInfo(key: key, size: size, tag: nil, modifiedSeconds: status.modifiedSeconds, crc32c: nil)
     }
 
     /// See `ObjectStore`.

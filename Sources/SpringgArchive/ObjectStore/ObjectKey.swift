@@ -1,6 +1,6 @@
 /// The name of an object within a store: components between single slashes.
 ///
-/// Any UTF-8 without control characters will do, but what Springg itself makes has letters, digits, `-`, `_` and `.` only, and
+/// Any UTF-8 without control characters and backslashes will do, but what Springg itself makes has letters, digits, `-`, `_` and `.` only, and
 /// numbers padded with zeros: stores differ in where they sort a slash.
 public struct ObjectKey: Sendable, Hashable, Comparable, CustomStringConvertible {
     /// The key as the store sees it behind its prefix.
@@ -25,6 +25,8 @@ public struct ObjectKey: Sendable, Hashable, Comparable, CustomStringConvertible
         guard !text.isEmpty else { return "it is empty" }
         guard text.utf8.count <= bytesMax else { return "it has more than \(bytesMax) bytes" }
         guard text.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else { return "it holds a control character" }
+        // Some services, such as SeaweedFS, take it for a slash.
+        guard !text.utf8.contains(UInt8(ascii: "\\")) else { return "it holds a backslash" }
         let components = text.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         for component in components {
             guard !component.isEmpty else { return "it begins or ends with a slash or has two in a row" }

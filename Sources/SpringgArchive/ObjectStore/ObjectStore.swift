@@ -9,7 +9,7 @@ public protocol ObjectStore: Sendable {
     /// Stores `body` under `key`, replacing what was there unless `condition` says otherwise.
     ///
     /// An attempt whose answer was lost is told apart from another writer's object, so `.preconditionFailed` always means
-    /// that somebody else was first.
+    /// that somebody else was first. After any other error the object may be there or not.
     /// - Throws: `.preconditionFailed` when the key is taken and the condition was `.ifAbsent`.
     @discardableResult
     func put(
@@ -36,7 +36,8 @@ public protocol ObjectStore: Sendable {
     /// Calls `body` with each object whose key begins with `prefix` and stands after `start`, until it returns false.
     ///
     /// The order is that of the keys' bytes among objects of one folder (AWS and directories: among all). Fetched page by
-    /// page: objects that come or go meanwhile may or may not be seen, every other one is seen once.
+    /// page: objects that come or go meanwhile may or may not be seen, every other one is seen once. `start` is meant to be
+    /// in the folder that `prefix` names.
     @discardableResult
     func list(prefix: String, after start: ObjectKey?, _ body: (ObjectInfo) throws -> Bool) throws -> ListSummary
 

@@ -80,7 +80,7 @@ public enum ObjectStoreError: Error, Sendable, Equatable, CustomStringConvertibl
             "there are more than \(limit) objects below \(path). Check s3_retention, and that nobody else uses this prefix."
         case .unsupported(let place, let reason): "\(place): \(reason). Use another store."
         case .full(let path, let reason):
-            "\(path): no room (\(reason)). Free space or raise the quota; it is tried again later."
+            "\(path): no room (\(reason)). Free space or raise the quota."
         case .localFile(let error): "\(error). Check the disk and the permissions."
         case .unexpected(let path, let reason):
             "\(path): unexpected answer: \(reason). Check that the endpoint is an S3 service."
