@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports run one way only, and Tests/RepositoryTests holds that:
-// springg, logdump → SpringgNet → SpringgProjections → SpringgLog → C targets.
+// springg, logdump → SpringgNet → SpringgArchive → SpringgProjections → SpringgLog → C targets.
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -45,6 +45,11 @@ let package = Package(
 
         .target(name: "SpringgLog", dependencies: ["CSpringg"], swiftSettings: settings),
         .target(name: "SpringgProjections", dependencies: ["SpringgLog", "CSpringg"], swiftSettings: settings),
+        .target(
+            name: "SpringgArchive",
+            dependencies: ["SpringgProjections", "SpringgLog", "CSpringg", "CZstd", "CCurl", "COpenSSL"],
+            swiftSettings: settings
+        ),
         .target(
             name: "SpringgNet",
             dependencies: [
@@ -94,6 +99,11 @@ let package = Package(
         .testTarget(
             name: "SpringgProjectionsTests",
             dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "SpringgArchiveTests",
+            dependencies: ["SpringgArchive", "SpringgLog", "SpringgTestKit", "COpenSSL"],
             swiftSettings: settings
         ),
         .testTarget(

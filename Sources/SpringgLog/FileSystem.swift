@@ -8,6 +8,11 @@ public protocol FileSystem: Sendable {
     func open(_ path: String, _ access: FileAccess) throws(FileSystemError) -> any File
     /// Replaces `new` by `old` atomically; durable after `syncDirectory`.
     func rename(_ old: String, to new: String) throws(FileSystemError)
+    /// Gives a file a second name; durable after `syncDirectory`.
+    /// - Throws: an error with `code == EEXIST` when the name is taken: of any number of callers, one gets it.
+    func link(_ existing: String, to new: String) throws(FileSystemError)
+    /// What stands at a path; a symbolic link is not followed.
+    func status(_ path: String) throws(FileSystemError) -> FileStatus
     /// Removes a file; durable after `syncDirectory`.
     func remove(_ path: String) throws(FileSystemError)
     /// Makes creations, renames and removals in a directory survive power loss.
@@ -15,6 +20,36 @@ public protocol FileSystem: Sendable {
     /// Takes an exclusive lock on a file (made when missing) until the returned value is released.
     /// - Throws: an error with `code == EWOULDBLOCK` when another process holds it.
     func lock(_ path: String) throws(FileSystemError) -> any FileLock
+}
+
+/// What the file system knows of a path.
+public struct FileStatus: Sendable, Equatable {
+    /// What stands there.
+    public enum Kind: Sendable {
+        /// A regular file.
+        case file
+        /// A directory.
+        case directory
+        /// A symbolic link, a device or something else.
+        case other
+    }
+
+    /// What stands there.
+    public let kind: Kind
+    /// Size in bytes.
+    public let size: Int
+    /// Last change of the content, in seconds since 1970.
+    public let modifiedSeconds: Int
+    /// How many names the file has.
+    public let linkCount: Int
+
+    /// Makes a status from its parts.
+    public init(kind: Kind, size: Int, modifiedSeconds: Int, linkCount: Int) {
+        self.kind = kind
+        self.size = size
+        self.modifiedSeconds = modifiedSeconds
+        self.linkCount = linkCount
+    }
 }
 
 /// What a file is opened for.

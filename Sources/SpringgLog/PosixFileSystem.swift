@@ -85,6 +85,29 @@ public struct PosixFileSystem: FileSystem {
     }
 
     /// See `FileSystem`.
+    public func link(_ existing: String, to new: String) throws(FileSystemError) {
+        guard Glibc.link(existing, new) == 0 else { throw .last("link", new) }
+    }
+
+    /// See `FileSystem`.
+    public func status(_ path: String) throws(FileSystemError) -> FileStatus {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { throw .last("lstat", path) }
+        let kind: FileStatus.Kind =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .directory
+            default: .other
+            }
+        return FileStatus(
+            kind: kind,
+            size: Int(status.st_size),
+            modifiedSeconds: Int(status.st_mtim.tv_sec),
+            linkCount: Int(status.st_nlink)
+        )
+    }
+
+    /// See `FileSystem`.
     public func remove(_ path: String) throws(FileSystemError) {
         guard unlink(path) == 0 else { throw .last("unlink", path) }
     }

@@ -24,6 +24,8 @@ public final class SimulatedFileSystem: FileSystem {
         var durable: [UInt8] = []
         /// Sectors in which `bytes` and `durable` may differ.
         var dirty: Set<Int> = []
+        /// Last change, by `wallClockSeconds`.
+        var modifiedSeconds = 0
     }
 
     fileprivate struct State {
@@ -43,6 +45,7 @@ public final class SimulatedFileSystem: FileSystem {
         var capacity: Int?
         /// Every sync fails with this error from now on.
         var syncError: Int32?
+        var wallClockSeconds = 0
         /// Incremented by each crash: files opened before it are gone.
         var life = 0
     }
@@ -75,6 +78,9 @@ public final class SimulatedFileSystem: FileSystem {
 
     /// Makes every sync fail with `code`; nil heals the disk.
     public func setSyncError(_ code: Int32?) { state.withLock { $0.syncError = code } }
+
+    /// Sets the clock that files written from now on take their time of change from; it stands still otherwise.
+    public func setWallClock(seconds: Int) { state.withLock { $0.wallClockSeconds = seconds } }
 
     /// Loses power: unsynced sectors and names survive or not, by `random`.
     ///
@@ -159,7 +165,7 @@ public final class SimulatedFileSystem: FileSystem {
 
     private static func newFile(_ state: inout State) -> Int {
         state.nextFile += 1
-        state.files[state.nextFile] = Content()
+        state.files[state.nextFile] = Content(modifiedSeconds: state.wallClockSeconds)
         return state.nextFile
     }
 
@@ -200,13 +206,19 @@ public final class SimulatedFileSystem: FileSystem {
 
     /// See `FileSystem`.
     public func createDirectory(_ path: String) throws(FileSystemError) {
-        try call("mkdir", path) { state in _ = state.directories.insert(path) }
+        try call("mkdir", path) { state in
+            var path = path[...]
+            while !path.isEmpty, state.directories.insert(String(path)).inserted {
+                path = path[..<(path.lastIndex(of: "/") ?? path.startIndex)]
+            }
+        }
     }
 
     /// See `FileSystem`.
     public func list(_ path: String) throws(FileSystemError) -> [String] {
         try call("opendir", path) { state in
-            state.names.keys.filter { $0.hasPrefix(path + "/") }.map { String($0.dropFirst(path.count + 1)) }
+            let paths: [String] = Array(state.names.keys) + Array(state.directories)
+            return paths.filter { $0.hasPrefix(path + "/") }.map { String($0.dropFirst(path.count + 1)) }
                 .filter { !$0.contains("/") }.sorted()
         }
     }
@@ -234,6 +246,37 @@ public final class SimulatedFileSystem: FileSystem {
                 throw FileSystemError(operation: "rename", path: old, code: ENOENT)
             }
             state.names[new] = file
+        }
+    }
+
+    /// See `FileSystem`.
+    public func link(_ existing: String, to new: String) throws(FileSystemError) {
+        try call("link", new) { state throws(FileSystemError) in
+            guard let file = state.names[existing] else {
+                throw FileSystemError(operation: "link", path: existing, code: ENOENT)
+            }
+            guard state.names[new] == nil else {
+                throw FileSystemError(operation: "link", path: new, code: EEXIST)
+            }
+            state.names[new] = file
+        }
+    }
+
+    /// See `FileSystem`.
+    public func status(_ path: String) throws(FileSystemError) -> FileStatus {
+        try call("lstat", path) { state throws(FileSystemError) in
+            if let file = state.names[path], let content = state.files[file] {
+                return FileStatus(
+                    kind: .file,
+                    size: content.bytes.count,
+                    modifiedSeconds: content.modifiedSeconds,
+                    linkCount: state.names.values.count { $0 == file }
+                )
+            }
+            guard state.directories.contains(path) else {
+                throw FileSystemError(operation: "lstat", path: path, code: ENOENT)
+            }
+            return FileStatus(kind: .directory, size: 0, modifiedSeconds: 0, linkCount: 2)
         }
     }
 
@@ -361,6 +404,7 @@ private final class SimulatedFile: File {
         if end > content.bytes.count { try grow(&content, to: end, state) }
         content.bytes.replaceSubrange(offset..<end, with: bytes)
         content.dirty.formUnion(offset / 512...(end - 1) / 512)
+        content.modifiedSeconds = state.wallClockSeconds
     }
 
     private func grow(

@@ -1,6 +1,6 @@
 import Testing
 
-@Suite("Imports run one way: springg, logdump → SpringgNet → SpringgProjections → SpringgLog → C")
+@Suite("Imports run one way: springg, logdump → SpringgNet → SpringgArchive → SpringgProjections → SpringgLog → C")
 struct ImportTests {
     static let system: Set = ["Glibc", "Musl", "Synchronization"]
     static let nio: Set = ["NIOCore", "NIOPosix", "NIOHTTP1", "NIOConcurrencyHelpers"]
@@ -11,22 +11,28 @@ struct ImportTests {
         ("Sources/SpringgLog", system.union(["CSpringg"])),
         ("Sources/SpringgProjections", system.union(["CSpringg", "SpringgLog"])),
         (
+            "Sources/SpringgArchive",
+            system.union(["CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgLog", "SpringgProjections"])
+        ),
+        (
             "Sources/SpringgNet",
             system.union(nio).union(foundation).union([
-                "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgLog", "SpringgProjections",
+                "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgArchive", "SpringgLog", "SpringgProjections",
             ])
         ),
         ("Sources/SpringgConfiguration", ["CSpringg"]),
         (
             "Sources/springg",
             system.union(foundation).union([
-                "ArgumentParser", "CSpringgBuild", "Dispatch", "Logging", "SpringgConfiguration", "SpringgLog",
-                "SpringgNet", "SpringgProjections",
+                "ArgumentParser", "CSpringgBuild", "Dispatch", "Logging", "SpringgArchive", "SpringgConfiguration",
+                "SpringgLog", "SpringgNet", "SpringgProjections",
             ])
         ),
         (
             "tools/logdump",
-            system.union(foundation).union(["ArgumentParser", "CSpringg", "SpringgLog", "SpringgProjections"])
+            system.union(foundation).union([
+                "ArgumentParser", "CSpringg", "SpringgArchive", "SpringgLog", "SpringgProjections",
+            ])
         ),
     ]
 
