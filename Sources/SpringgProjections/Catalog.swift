@@ -58,17 +58,18 @@ struct Catalog {
 
     /// Takes an event about an index; returns the lifetime before and after.
     mutating func apply(_ event: Event, _ version: EventVersion) -> (before: IndexLifetime, after: IndexLifetime) {
-        let before = self[event.index]
+        guard let name = event.index else { return (IndexLifetime(), IndexLifetime()) }
+        let before = self[name]
         var after = before
         switch event {
         case .indexCreated(_, let dimensions, let options):
             after.create(.init(version: version, dimensions: dimensions, options: Array(options)))
         case .indexDeleted:
             after.delete(version)
-        case .vectorPut, .vectorDeleted:
+        case .vectorPut, .vectorDeleted, .mark:
             return (before, before)
         }
-        lifetimes[event.index] = after
+        lifetimes[name] = after
         return (before, after)
     }
 }

@@ -45,6 +45,8 @@ struct Show: ParsableCommand {
             )
         case .vectorDeleted(let index, let id)?:
             Fields(kind: "vectorDeleted", index: index, id: String(decoding: id, as: UTF8.self))
+        case .mark(let name)?:
+            Fields(kind: "mark", id: name)
         case nil:
             Fields(kind: "unknown(\(record.envelope.kindTag))")
         }
