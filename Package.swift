@@ -47,7 +47,9 @@ let package = Package(
         .target(name: "SpringgProjections", dependencies: ["SpringgLog", "CSpringg"], swiftSettings: settings),
         .target(
             name: "SpringgArchive",
-            dependencies: ["SpringgProjections", "SpringgLog", "CSpringg", "CZstd", "CCurl", "COpenSSL"],
+            dependencies: [
+                "SpringgProjections", "SpringgLog", "SpringgConfiguration", "CSpringg", "CZstd", "CCurl", "COpenSSL",
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -66,7 +68,8 @@ let package = Package(
         .executableTarget(
             name: "springg",
             dependencies: [
-                "SpringgConfiguration", "SpringgNet", "SpringgProjections", "SpringgLog", "CSpringgBuild",
+                "SpringgConfiguration", "SpringgNet", "SpringgArchive", "SpringgProjections", "SpringgLog",
+                "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -103,7 +106,7 @@ let package = Package(
         ),
         .testTarget(
             name: "SpringgArchiveTests",
-            dependencies: ["SpringgArchive", "SpringgLog", "SpringgTestKit", "COpenSSL"],
+            dependencies: ["SpringgArchive", "SpringgProjections", "SpringgLog", "SpringgTestKit", "COpenSSL"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -128,7 +131,8 @@ let package = Package(
         .executableTarget(
             name: "bench",
             dependencies: [
-                "SpringgTestKit", "CTestKit", "SpringgProjections", "SpringgLog", "CSpringg", "CSimdjson",
+                "SpringgTestKit", "CTestKit", "SpringgArchive", "SpringgProjections", "SpringgLog", "CSpringg",
+                "CSimdjson",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks",

@@ -11,7 +11,7 @@ struct Bench: ParsableCommand {
         commandName: "bench",
         abstract: "Measure Springg beside the machine's own limits.",
         discussion: """
-            Sections: machine, adds, search, graph, json, http, replay. All of them take about two minutes on two cores. Run it \
+            Sections: machine, adds, search, graph, json, http, replay, snapshot. All of them take about two minutes on two cores. Run it \
             on a machine that does nothing else, or read the figures per processor time first.
 
             Examples:
@@ -43,7 +43,7 @@ struct Bench: ParsableCommand {
     var json = false
 
     enum Section: String, CaseIterable, ExpressibleByArgument {
-        case machine, adds, search, graph, json, http, replay
+        case machine, adds, search, graph, json, http, replay, snapshot
     }
 
     func run() throws {
@@ -66,6 +66,7 @@ struct Bench: ParsableCommand {
                 case .json: JSONSection.measure(settings)
                 case .http: try HTTPSection.measure(settings)
                 case .replay: try ReplaySection.measure(settings)
+                case .snapshot: try SnapshotSection.measure(settings)
                 }
             report.sections.append(result)
             // One section after the other, so that a long run shows something early.

@@ -12,7 +12,9 @@ struct ImportTests {
         ("Sources/SpringgProjections", system.union(["CSpringg", "SpringgLog"])),
         (
             "Sources/SpringgArchive",
-            system.union(["CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgLog", "SpringgProjections"])
+            system.union([
+                "CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgConfiguration", "SpringgLog", "SpringgProjections",
+            ])
         ),
         (
             "Sources/SpringgNet",
