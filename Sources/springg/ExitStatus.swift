@@ -10,6 +10,8 @@ enum ExitStatus: Int32 {
     case failure = 1
     /// The command line made no sense.
     case usage = 2
+    /// What was checked is damaged; standard output says where.
+    case findings = 6
 
     /// Ends the program.
     func exit() -> Never { Glibc.exit(rawValue) }

@@ -16,9 +16,11 @@ struct Node {
     ///
     /// Blocks the calling thread, which must not belong to an event loop.
     /// - Throws: `CommandFailure` with the part's own description.
-    static func start(_ settings: Configuration, logger: Logger) throws -> Node {
+    static func start(_ settings: Configuration, logger: Logger, past: PastView? = nil) throws -> Node {
         announce(settings, logger: logger)
-        let database = try open(settings, logger: logger)
+        let database =
+            try past.map { try $0.open(databaseOptions(settings) { _ in }, logger: logger) }
+            ?? open(settings, logger: logger)
         let options = serverOptions(settings)
         do {
             let server = try Blocking.wait {

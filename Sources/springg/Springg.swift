@@ -13,11 +13,12 @@ struct Springg: ParsableCommand {
               TOKEN=$(springg generate-jwt)       make a token for the API
               curl -H "Authorization: Bearer $TOKEN" http://localhost:8080/api/indexes
 
-            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+            Exit codes: 0 fine, 1 failure, 2 wrong usage, 6 something is damaged.
             """,
         version: BuildInformation.text,
         subcommands: [
             ServeCommand.self, GenerateJWTCommand.self, InitCommand.self, ConfigCommand.self, VersionCommand.self,
+            MarkCommand.self, SnapshotCommand.self, RestoreCommand.self,
         ]
     )
 
