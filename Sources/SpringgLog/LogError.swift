@@ -72,7 +72,9 @@ public struct LogDamage: Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         let directory = segment.range(ofPathSuffix: 2) ?? "."
         return "corrupt log: \(segment) at offset \(offset), LSN \(lsn): \(reason). Nothing was changed. "
-            + "`logdump verify \(directory)` lists what is readable; restore the segment from a copy of the data directory."
+            + "`logdump verify \(directory)` lists what is readable. Restore the segment from a copy of the data directory, or copy "
+            + "all that is readable to a new one: `logdump salvage \(directory) --out \(directory == "/" ? "" : directory).salvaged`, "
+            + "then start the node with that --data-path."
     }
 }
 

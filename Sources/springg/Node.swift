@@ -103,6 +103,9 @@ struct Node {
                 ]
             )
         }
+        for loss in recovery.losses {
+            logger.warning("The log was salvaged from a damaged one, and events are missing in it: \(loss)")
+        }
         logger.info(
             "Opened database",
             metadata: [
