@@ -9,7 +9,7 @@ SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short test bench lint format clean
+.PHONY: help setup build run demo demo-short test fuzz bench lint format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,11 @@ demo-short: build  ## The same with DEMO_VECTORS vectors (2,000)
 
 test: setup build  ## Run every test
 	$(SWIFT_TEST)
+
+FUZZ_CASES ?= 10000000
+
+fuzz: setup  ## Feed FUZZ_CASES (10 million) damaged logs to every reader of log bytes
+	SPRINGG_FUZZ_CASES=$(FUZZ_CASES) $(SWIFT_TEST) --filter FuzzTests
 
 bench: build  ## Measure, beside the machine's own limits
 	$(SWIFT_BUILD) --product bench

@@ -75,10 +75,16 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // The parts of logdump: a test cannot import an executable.
+        .target(
+            name: "LogTools",
+            dependencies: ["SpringgProjections", "SpringgLog", "CSpringg", "CZstd"],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "logdump",
             dependencies: [
-                "SpringgProjections", "SpringgLog", "CSpringg",
+                "LogTools", "SpringgArchive", "SpringgProjections", "SpringgLog", "CSpringg",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "tools/logdump",
@@ -118,6 +124,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "LogToolsTests",
+            dependencies: ["LogTools", "SpringgProjections", "SpringgLog", "SpringgTestKit", "CZstd"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
         // simdjson is the oracle of the reader's tests and its peer in the benchmark; nothing else links it.
         .target(name: "CSimdjson", path: "Tests/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -125,7 +136,7 @@ let package = Package(
         // The real programs over HTTP, on the command line and by signals: built before these tests run.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["SpringgTestKit", "COpenSSL", "springg", "logdump"],
+            dependencies: ["SpringgTestKit", "SpringgLog", "COpenSSL", "springg", "logdump"],
             swiftSettings: settings
         ),
         .executableTarget(

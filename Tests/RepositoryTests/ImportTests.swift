@@ -32,10 +32,9 @@ struct ImportTests {
         ),
         (
             "tools/logdump",
-            system.union(foundation).union([
-                "ArgumentParser", "CSpringg", "SpringgArchive", "SpringgLog", "SpringgProjections",
-            ])
+            system.union(["ArgumentParser", "LogTools", "SpringgArchive", "SpringgLog", "SpringgProjections"])
         ),
+        ("Sources/LogTools", system.union(["CSpringg", "CZstd", "SpringgLog", "SpringgProjections"])),
     ]
 
     @Test("each target imports what stands to its right only", arguments: allowed)
