@@ -9,7 +9,7 @@ SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short test test-servers tsan bench bench-peers lint format clean
+.PHONY: help setup build run demo demo-short test test-servers tsan fuzz bench bench-peers lint format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ TSAN_TESTS := HNSWLifeTests|DatabaseTests|RecallProbeTests/live|CheckpointTests/
 
 tsan:  ## Run the concurrent tests under ThreadSanitizer
 	cd Tests/ThreadSanitizer && $(SWIFT_TEST) --sanitize=thread --scratch-path ../../.build/tsan --filter '$(TSAN_TESTS)'
+
+FUZZ_CASES ?= 10000000
+
+fuzz: setup  ## Feed FUZZ_CASES (10 million) damaged logs to every reader of log bytes
+	SPRINGG_FUZZ_CASES=$(FUZZ_CASES) $(SWIFT_TEST) --filter FuzzTests
 
 bench: build  ## Measure, beside the machine's own limits
 	$(SWIFT_BUILD) --product bench

@@ -53,7 +53,9 @@ let package = Package(
         ),
         .target(
             name: "SpringgArchive",
-            dependencies: ["SpringgProjections", "SpringgLog", "CSpringg", "CZstd", "CCurl", "COpenSSL"],
+            dependencies: [
+                "SpringgProjections", "SpringgLog", "SpringgConfiguration", "CSpringg", "CZstd", "CCurl", "COpenSSL",
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -72,17 +74,23 @@ let package = Package(
         .executableTarget(
             name: "springg",
             dependencies: [
-                "SpringgConfiguration", "SpringgNet", "SpringgTransfer", "SpringgProjections", "SpringgLog",
+                "SpringgConfiguration", "SpringgNet", "SpringgTransfer", "SpringgArchive", "SpringgProjections", "SpringgLog",
                 "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
         ),
+        // The parts of logdump: a test cannot import an executable.
+        .target(
+            name: "LogTools",
+            dependencies: ["SpringgProjections", "SpringgLog", "CSpringg", "CZstd"],
+            swiftSettings: settings
+        ),
         .executableTarget(
             name: "logdump",
             dependencies: [
-                "SpringgProjections", "SpringgLog", "CSpringg",
+                "LogTools", "SpringgArchive", "SpringgProjections", "SpringgLog", "CSpringg",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "tools/logdump",
@@ -115,7 +123,7 @@ let package = Package(
         ),
         .testTarget(
             name: "SpringgArchiveTests",
-            dependencies: ["SpringgArchive", "SpringgLog", "SpringgTestKit", "COpenSSL"],
+            dependencies: ["SpringgArchive", "SpringgProjections", "SpringgLog", "SpringgTestKit", "COpenSSL"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -127,6 +135,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "LogToolsTests",
+            dependencies: ["LogTools", "SpringgProjections", "SpringgLog", "SpringgTestKit", "CZstd"],
+            swiftSettings: settings
+        ),
         .testTarget(name: "TestKitTests", dependencies: ["SpringgTestKit"], swiftSettings: settings),
         // simdjson is the oracle of the reader's tests and its peer in the benchmark; nothing else links it.
         .target(name: "CSimdjson", path: "Tests/CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
@@ -134,13 +147,14 @@ let package = Package(
         // The real programs over HTTP, on the command line and by signals: built before these tests run.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["SpringgTestKit", "COpenSSL", "springg", "logdump"],
+            dependencies: ["SpringgTestKit", "SpringgLog", "COpenSSL", "springg", "logdump"],
             swiftSettings: settings
         ),
         .executableTarget(
             name: "bench",
             dependencies: [
-                "SpringgTestKit", "CTestKit", "SpringgProjections", "SpringgLog", "CSpringg", "CSimdjson",
+                "SpringgTestKit", "CTestKit", "SpringgArchive", "SpringgProjections", "SpringgLog", "CSpringg",
+                "CSimdjson",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "Benchmarks",

@@ -21,7 +21,7 @@ struct MeasureCommand: ParsableCommand {
         abstract: "Run sections of the benchmark; what is done without a command.",
         discussion: """
             Sections: machine, adds, search, graph, json, http, replay, and, which run only when they are named, rest-search, \
-            search-under-writes and churn. Without a name about two minutes on two cores. Run it on a machine that does \
+            search-under-writes, churn and snapshot. Without a name about two minutes on two cores. Run it on a machine that does \
             nothing else, or read the figures per processor time first.
 
             Examples:
@@ -60,7 +60,7 @@ struct MeasureCommand: ParsableCommand {
         case machine, adds, search, graph, json, http, replay
         case restSearch = "rest-search"
         case searchUnderWrites = "search-under-writes"
-        case churn
+        case churn, snapshot
 
         /// What runs when nothing is named.
         static let short: [Section] = [.machine, .adds, .search, .graph, .json, .http, .replay]
@@ -90,6 +90,7 @@ struct MeasureCommand: ParsableCommand {
                 case .restSearch: try RESTSearchSection.measure(settings)
                 case .searchUnderWrites: try SearchUnderWritesSection.measure(settings)
                 case .churn: try ChurnSection.measure(settings)
+                case .snapshot: try SnapshotSection.measure(settings)
                 }
             report.sections.append(result)
             // One section after the other, so that a long run shows something early.

@@ -1,9 +1,11 @@
+import SpringgLog
 import SpringgTestKit
 
 /// From the start of the process to the ready line, after kill -9: the log is read back whole.
 enum ReplaySection {
     private static let connections = 64
     private static let starts = 3
+    private static let scans = 5
 
     static func measure(_ settings: Settings) throws -> SectionReport {
         var report = SectionReport(
@@ -36,6 +38,21 @@ enum ReplaySection {
             if stats["count"]?.int != vectors { report.notes.append("after the start the count is \(stats)") }
         }
         try node.terminate()
+        try measureVerify(node.dataPath + "/log", &report)
         return report
+    }
+
+    /// Every check of recovery, and nothing else: what `logdump verify` does.
+    private static func measureVerify(_ path: String, _ report: inout SectionReport) throws {
+        let scan = LogScan(directory: path, fileSystem: PosixFileSystem())
+        var bytes = 0
+        var seconds: [Double] = []
+        for _ in 0..<scans {
+            bytes = 0
+            let began = Monotonic.nanoseconds()
+            _ = try scan.run { record throws(LogError) in bytes += record.recordBytes }
+            seconds.append(Double(Monotonic.nanoseconds() - began) / 1e9)
+        }
+        report.add("verifying the log, one thread", Double(bytes) / median(seconds) / 1e9, "GB/s", .atLeast(1.5))
     }
 }

@@ -199,10 +199,16 @@ public final class EncodedEvent: @unchecked Sendable {
     }
 
     /// Encodes `EventKind.indexDeleted`.
-    public static func indexDeleted(name: String) -> EncodedEvent {
+    public static func indexDeleted(name: String) -> EncodedEvent { named(name, .indexDeleted) }
+
+    /// Encodes `EventKind.mark`.
+    public static func mark(name: String) -> EncodedEvent { named(name, .mark) }
+
+    /// A payload of nothing but a name.
+    private static func named(_ name: String, _ kind: EventKind) -> EncodedEvent {
         var name = name
         return name.withUTF8 { name in
-            EncodedEvent(kind: .indexDeleted, payloadBytes: 8 + name.count) { payload in
+            EncodedEvent(kind: kind, payloadBytes: 8 + name.count) { payload in
                 payload.store(UInt16(name.count), at: 0)
                 payload.store(UInt16(0), at: 2)
                 payload.store(UInt32(0), at: 4)

@@ -5,6 +5,7 @@
 // vectorPut         0 u32 dimensions   4 u16 indexLength  6 u16 idLength  8 u32 metadataLength  12 u32 0
 //                  16 f32 × dimensions, then index name, id, metadata (JSON text, empty for none)
 // vectorDeleted     0 u16 indexLength  2 u16 idLength  4 u32 0   8 index name, id
+// mark              0 u16 nameLength   2 u16 0   4 u32 0         8 name
 //
 // The floats stand first, 16-byte aligned within the payload, so that applying an event is one copy.
 
@@ -20,6 +21,8 @@ public enum EventKind: UInt8, Sendable, CaseIterable {
     case vectorPut = 3
     /// A row ceased to exist.
     case vectorDeleted = 4
+    /// A moment got a name; nothing else changed.
+    case mark = 5
 }
 
 /// A decoded event: views into the bytes it was decoded from, valid as long as those are.
@@ -37,6 +40,8 @@ public enum Event {
     )
     /// See `EventKind.vectorDeleted`.
     case vectorDeleted(index: String, id: UnsafeRawBufferPointer)
+    /// See `EventKind.mark`.
+    case mark(name: String)
 
     /// Decodes a payload, or returns nil when its lengths contradict each other.
     ///
@@ -92,21 +97,27 @@ public enum Event {
                 let name = name(8, nameLength)
             else { return nil }
             self = .vectorDeleted(index: name, id: payload.part(8 + nameLength, idLength))
+        case .mark:
+            guard payload.count >= 8 else { return nil }
+            let nameLength = Int(payload.integer(UInt16.self, at: 0))
+            guard payload.count == 8 + nameLength, let name = name(8, nameLength) else { return nil }
+            self = .mark(name: name)
         }
     }
 
-    /// The index that the event speaks of.
-    public var index: String {
+    /// The index that the event speaks of; nil when it speaks of none.
+    public var index: String? {
         switch self {
         case .indexCreated(let name, _, _), .indexDeleted(let name): name
         case .vectorPut(let index, _, _, _), .vectorDeleted(let index, _): index
+        case .mark: nil
         }
     }
 }
 
 /// Bounds of what an event may hold, the same when writing as when reading.
 public enum EventLimits {
-    /// Bytes of an index name.
+    /// Bytes of the name of an index or of a mark.
     public static let indexNameBytesMax = 128
     /// Bytes of a vector's id.
     public static let vectorIDBytesMax = 512

@@ -14,6 +14,8 @@ public struct RecoveryReport: Sendable {
     public var trimmed: LSN
     /// The last record.
     public var last: LSN
+    /// What the log itself says it is without, because it was salvaged from a damaged one.
+    public var losses: [LogLoss] = []
 }
 
 extension Log {
@@ -94,7 +96,8 @@ extension Log {
             tornCopy: tornCopy,
             highestHLC: outcome.highestHLC,
             trimmed: outcome.trimmed,
-            last: outcome.lastLSN
+            last: outcome.lastLSN,
+            losses: outcome.losses
         )
         return (log, writer, report)
     }

@@ -64,18 +64,33 @@ public final class LogCursor {
         case .damaged(let flaw):
             throw .corrupt(LogDamage(segment: reader.path, offset: flaw.offset, lsn: expected, reason: flaw.reason))
         case .zeros(let offset), .endOfFile(let offset):
+            if try passHole() { return }
             throw .corrupt(
                 LogDamage(segment: reader.path, offset: offset, lsn: expected, reason: "the record is missing")
             )
         }
     }
 
+    /// Where a salvaged log says what is missing, reading goes on behind it.
+    private func passHole() throws(LogError) -> Bool {
+        let last = expected.previous
+        let next = log.state.withLock { state in state.segments.first { $0.firstLSN > expected } }
+        guard let next else { return false }
+        try open(next.path)
+        guard reader?.header.continuesFrom == last else { return false }
+        position = max(position, expected)
+        return true
+    }
+
     private func openSegment(holding lsn: LSN) throws(LogError) {
-        let (segment, first) = log.state.withLock { state in
-            (state.segments.last { $0.firstLSN <= lsn }, state.watermarks.trimmed.next)
+        let (segment, oldest, first) = log.state.withLock { state in
+            (state.segments.last { $0.firstLSN <= lsn }, state.segments.first, state.watermarks.trimmed.next)
         }
-        guard let segment else { throw .trimmed(requested: lsn, first: first) }
-        try open(segment.path)
+        if let segment { return try open(segment.path) }
+        guard let oldest, lsn >= first else { throw .trimmed(requested: lsn, first: first) }
+        // A salvaged log that has lost its first records.
+        try open(oldest.path)
+        position = max(position, expected)
     }
 
     private func open(_ path: String) throws(LogError) {

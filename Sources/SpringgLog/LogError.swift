@@ -18,6 +18,8 @@ public enum LogError: Error, Sendable, CustomStringConvertible {
     case newerFormat(segment: String, offset: Int, what: String)
     /// A cursor asked for records that retention has removed.
     case trimmed(requested: LSN, first: LSN)
+    /// A restore into the data directory was interrupted.
+    case unfinishedRestore(path: String)
     /// The log was closed.
     case closed
 
@@ -40,6 +42,8 @@ public enum LogError: Error, Sendable, CustomStringConvertible {
             "\(segment) at offset \(offset) holds \(what), which this version does not know. Start it with the version that wrote it, or a newer one."
         case .trimmed(let requested, let first):
             "LSN \(requested) is no longer in the log, which begins at \(first). Start from a snapshot or a checkpoint."
+        case .unfinishedRestore(let path):
+            "a restore into \(path) was not finished (there is a file \(RestoreMarker.fileName)). Run it again, or remove the directory."
         case .closed: "the log is closed. Start the node again."
         }
     }
@@ -68,7 +72,9 @@ public struct LogDamage: Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         let directory = segment.range(ofPathSuffix: 2) ?? "."
         return "corrupt log: \(segment) at offset \(offset), LSN \(lsn): \(reason). Nothing was changed. "
-            + "`logdump verify \(directory)` lists what is readable; restore the segment from a copy of the data directory."
+            + "`logdump verify \(directory)` lists what is readable. Restore the segment from a copy of the data directory, or copy "
+            + "all that is readable to a new one: `logdump salvage \(directory) --out \(directory == "/" ? "" : directory).salvaged`, "
+            + "then start the node with that --data-path."
     }
 }
 

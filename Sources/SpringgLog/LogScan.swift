@@ -24,7 +24,13 @@ public struct LogScan {
         /// What precedes the first record that is here.
         package var trimmed = LSN.zero
         package var link: UInt32 = 0
-        package var heads = VersionVector()
+        package var heads: VersionVector {
+            get { histories.heads }
+            set { histories.heads = newValue }
+        }
+        var histories = OriginHistories()
+        /// Holes that the log itself tells of.
+        package var losses: [LogLoss] = []
         package var highestHLC = HLC(0)
         /// The highest LSN that a frame says was synced.
         package var durableUpTo = LSN.zero
@@ -72,6 +78,7 @@ public struct LogScan {
         for segment in all.prefix(skipped) {
             let reader = try reader(segment.path)
             try checkPlace(reader, named: segment.firstLSN, after: outcome.segments.last?.firstLSN)
+            outcome.begin(reader.header, isFirst: outcome.segments.isEmpty)
             outcome.segments.append(LogSegment(segment.path, reader.header))
         }
         let segments = Array(all.dropFirst(skipped))
@@ -79,13 +86,20 @@ public struct LogScan {
             let reader = try reader(segment.path)
             let isLast = number == segments.count - 1
             if number == 0 {
-                outcome.trimmed = segment.firstLSN.previous
-                outcome.lastLSN = outcome.trimmed
+                outcome.lastLSN = reader.header.continuesFrom
                 outcome.link = reader.header.link
                 try takeUp(base, at: segment.path, &outcome)
             }
             try checkPlace(reader, named: segment.firstLSN, after: outcome.segments.last?.firstLSN)
             try check(reader, continues: outcome)
+            outcome.begin(reader.header, isFirst: outcome.segments.isEmpty)
+            if reader.header.missing != nil {
+                // What the hole swallowed up to the base is in the checkpoint all the same.
+                if outcome.lastLSN < base.lsn, reader.header.firstLSN > base.lsn {
+                    outcome.histories.heads = base.heads
+                }
+                outcome.lastLSN = reader.header.firstLSN.previous
+            }
             outcome.segments.append(LogSegment(segment.path, reader.header))
             outcome.lastSegment = segment.path
             outcome.lastHeader = reader.header
@@ -108,7 +122,7 @@ public struct LogScan {
                     outcome.isSealed = true
                 case .zeros, .endOfFile, .damaged:
                     outcome.endOffset = reader.position
-                    if isLast || !continues(step) || segments[number + 1].firstLSN != outcome.lastLSN.next {
+                    if isLast || !continues(step) || !isContinued(by: segments[number + 1], outcome) {
                         try judge(step, reader, isLast: isLast, &outcome)
                     }
                     break reading
@@ -126,8 +140,13 @@ public struct LogScan {
                 )
             )
         }
-        if let first = all.first { outcome.trimmed = first.firstLSN.previous }
         return outcome
+    }
+
+    /// True when the next segment begins where the one in hand ended, or says what is missing in between.
+    private func isContinued(by next: (firstLSN: LSN, path: String), _ outcome: Outcome) -> Bool {
+        if next.firstLSN == outcome.lastLSN.next { return true }
+        return (try? reader(next.path).header.continuesFrom) == outcome.lastLSN
     }
 
     /// An end that the next segment may continue.
@@ -159,7 +178,7 @@ public struct LogScan {
     /// The segment begins where the one before has ended.
     private func check(_ reader: SegmentReader, continues outcome: Outcome) throws(LogError) {
         let reason: String? =
-            if reader.header.firstLSN != outcome.lastLSN.next {
+            if reader.header.continuesFrom != outcome.lastLSN {
                 "records are missing: the segment before ends with LSN \(outcome.lastLSN)"
             } else if reader.header.link != outcome.link {
                 "the segment does not continue the one before it"
@@ -182,7 +201,7 @@ public struct LogScan {
                 )
             )
         }
-        if outcome.lastLSN == base.lsn { outcome.heads = base.heads }
+        if outcome.lastLSN == base.lsn { outcome.histories.heads = base.heads }
     }
 
     /// Checks the record's place in its origin's history and takes it as the new end.
@@ -192,28 +211,39 @@ public struct LogScan {
         _ base: LogBase,
         _ outcome: inout Outcome
     ) throws(LogError) {
-        let envelope = record.envelope
-        let head = outcome.heads[envelope.origin]
-        // Up to the base the checkpoint answers for the history; and the head of an origin whose earlier events were
-        // trimmed is not known, so that its first event stands for it.
-        let isKnown = record.lsn > base.lsn && (head != .start || outcome.trimmed == .zero || base.lsn > .zero)
-        let continues =
-            !isKnown
-            || envelope.sequence == head.sequence.next && envelope.chain == envelope.expectedChain(after: head.chain)
-        outcome.heads[envelope.origin] = VersionVector.Head(sequence: envelope.sequence, chain: envelope.chain)
-        let isOfBase = record.lsn != base.lsn || outcome.heads[envelope.origin] == base.heads[envelope.origin]
-        guard continues, isOfBase else {
-            throw .corrupt(
+        func breaks(_ what: String) -> LogError {
+            let event = "event \(record.envelope.origin):\(record.envelope.sequence)"
+            return .corrupt(
                 LogDamage(
                     segment: path,
                     offset: record.offset,
                     lsn: record.lsn,
-                    reason: "event \(envelope.origin):\(envelope.sequence) does not continue "
-                        + (isOfBase ? "its origin's history (held up to \(head.sequence))" : "the checkpoint's history")
+                    reason: "\(event) does not continue \(what)"
                 )
             )
         }
-        if record.lsn == base.lsn { outcome.heads = base.heads }
+        let envelope = record.envelope
+        let held = outcome.heads[envelope.origin]
+        // Up to the base the checkpoint answers for the history; and the head of an origin whose earlier events were
+        // trimmed is not known, so that its first event stands for it.
+        if record.lsn > base.lsn && (held != .start || outcome.trimmed == .zero || base.lsn > .zero) {
+            switch outcome.histories.follow(envelope) {
+            case .continues: break
+            case .jumps(let gap): outcome.losses[outcome.losses.count - 1].gaps.append(gap)
+            case .breaks: throw breaks("its origin's history (held up to \(held.sequence))")
+            }
+        } else {
+            outcome.histories.take(envelope)
+        }
+        if record.lsn == base.lsn {
+            // An event behind a gap is not in the heads, and so says nothing about the checkpoint.
+            let isBehindGap =
+                !outcome.losses.isEmpty && envelope.sequence > base.heads[envelope.origin].sequence
+            guard isBehindGap || envelope.head == base.heads[envelope.origin] else {
+                throw breaks("the checkpoint's history")
+            }
+            outcome.histories.heads = base.heads
+        }
         outcome.highestHLC = max(outcome.highestHLC, envelope.version.hlc)
         outcome.lastLSN = record.lsn
         outcome.link = Frame.link(after: record.bytes)
@@ -275,5 +305,15 @@ public struct LogScan {
             offset += chunk.count
         }
         return last
+    }
+}
+
+extension LogScan.Outcome {
+    /// Takes note of a segment's header: where the log begins, and what is missing.
+    fileprivate mutating func begin(_ header: SegmentHeader, isFirst: Bool) {
+        if isFirst { trimmed = header.continuesFrom }
+        guard header.missing != nil else { return }
+        losses.append(LogLoss(after: header.continuesFrom, before: header.firstLSN))
+        histories.enterHole()
     }
 }

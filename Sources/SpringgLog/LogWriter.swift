@@ -85,10 +85,7 @@ public final class LogWriter {
         seen: EventVersion
     ) throws(LogError) -> (lsn: LSN, sequence: Sequence) {
         if let failure = log.failure { throw failure }
-        precondition(hasRoom(forRecordBytes: event.recordBytes), "stage called on a full batch")
-        if position + batchBytes + event.recordBytes > fileBytes { try rotate(for: event.recordBytes) }
-        if batchBytes + event.recordBytes > batch.count { growBatch(to: batchBytes + event.recordBytes) }
-
+        try makeRoom(forRecordBytes: event.recordBytes)
         let head = staged.heads[log.origin]
         let sequence = head.sequence.next
         let chain = event.stamp(
@@ -114,6 +111,37 @@ public final class LogWriter {
         staged.heads[log.origin] = VersionVector.Head(sequence: sequence, chain: chain)
         staged.highestHLC = max(staged.highestHLC, hlc)
         return (lsn, sequence)
+    }
+
+    /// Adds an event that another log holds to the batch, as it is.
+    ///
+    /// The caller has checked that it continues its origin's history.
+    /// - Throws: as the other `stage`.
+    package func stage(_ envelope: Envelope) throws(LogError) -> LSN {
+        if let failure = log.failure { throw failure }
+        let recordBytes = Frame.headerBytes + envelope.bytes.count
+        try makeRoom(forRecordBytes: recordBytes)
+        let lsn = staged.lsn.next
+        let frame = Frame(
+            envelopeBytes: envelope.bytes.count,
+            lsn: lsn,
+            durableUpTo: durable,
+            link: staged.link
+        )
+        frame.encode(into: UnsafeMutableRawBufferPointer(rebasing: batch[batchBytes..<batchBytes + Frame.headerBytes]))
+        batch.store(envelope.bytes, at: batchBytes + Frame.headerBytes)
+        staged.lsn = lsn
+        staged.link = Frame.link(after: UnsafeRawBufferPointer(batch).part(batchBytes, recordBytes))
+        staged.heads[envelope.origin] = VersionVector.Head(sequence: envelope.sequence, chain: envelope.chain)
+        staged.highestHLC = max(staged.highestHLC, envelope.version.hlc)
+        batchBytes += recordBytes
+        return lsn
+    }
+
+    private func makeRoom(forRecordBytes bytes: Int) throws(LogError) {
+        precondition(hasRoom(forRecordBytes: bytes), "stage called on a full batch")
+        if position + batchBytes + bytes > fileBytes { try rotate(for: bytes) }
+        if batchBytes + bytes > batch.count { growBatch(to: batchBytes + bytes) }
     }
 
     /// Writes the staged events, and with `Durability.fsync` makes them survive power loss.

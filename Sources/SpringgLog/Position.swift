@@ -8,8 +8,8 @@ public struct Sequence: Comparable, Hashable, Sendable, CustomStringConvertible 
     /// Wraps a number.
     public init(_ rawValue: UInt64) { self.rawValue = rawValue }
 
-    /// The sequence after this one.
-    public var next: Sequence { Sequence(rawValue + 1) }
+    /// The sequence after this one; the highest stays, since a number from disk may be any.
+    public var next: Sequence { Sequence(rawValue == .max ? .max : rawValue + 1) }
 
     /// Orders by number.
     public static func < (a: Sequence, b: Sequence) -> Bool { a.rawValue < b.rawValue }
@@ -31,8 +31,8 @@ public struct LSN: Comparable, Hashable, Sendable, CustomStringConvertible {
     /// Before the first record of every log.
     public static let zero = LSN(0)
 
-    /// The position after this one.
-    public var next: LSN { LSN(rawValue + 1) }
+    /// The position after this one; the highest stays, since a number from disk may be any.
+    public var next: LSN { LSN(rawValue == .max ? .max : rawValue + 1) }
 
     /// The position before this one; zero stays zero.
     public var previous: LSN { LSN(rawValue == 0 ? 0 : rawValue - 1) }

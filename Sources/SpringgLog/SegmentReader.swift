@@ -10,6 +10,14 @@ public struct LogRecord {
     /// Frame and envelope.
     package let bytes: UnsafeRawBufferPointer
 
+    package init(lsn: LSN, offset: Int, envelope: Envelope, frame: Frame, bytes: UnsafeRawBufferPointer) {
+        self.lsn = lsn
+        self.offset = offset
+        self.envelope = envelope
+        self.frame = frame
+        self.bytes = bytes
+    }
+
     /// Bytes in the segment, frame included.
     public var recordBytes: Int { bytes.count }
 }

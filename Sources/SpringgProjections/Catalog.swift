@@ -1,36 +1,42 @@
-import SpringgLog
+package import SpringgLog
 
 /// What is known of an index's existence, as a function of the set of its creates and deletes.
 ///
 /// `deletedAt` is the highest version of its deletes; it exists by the lowest create above that. So two nodes that create
 /// the same index at once lose nothing, and a stale create cannot bring back what was deleted after it.
-struct IndexLifetime: Equatable, Sendable {
-    struct Creation: Equatable, Sendable {
-        var version: EventVersion
-        var dimensions: Int
-        var options: [UInt8]
+package struct IndexLifetime: Equatable, Sendable {
+    package struct Creation: Equatable, Sendable {
+        package var version: EventVersion
+        package var dimensions: Int
+        package var options: [UInt8]
+
+        package init(version: EventVersion, dimensions: Int, options: [UInt8]) {
+            self.version = version
+            self.dimensions = dimensions
+            self.options = options
+        }
     }
 
     /// `.none` when it was never deleted.
-    private(set) var deletedAt = EventVersion.none
+    package private(set) var deletedAt = EventVersion.none
     /// All creates above `deletedAt`, in ascending order.
-    private(set) var creations: [Creation] = []
+    package private(set) var creations: [Creation] = []
 
-    init() {}
+    package init() {}
 
     /// What a checkpoint holds.
-    init(deletedAt: EventVersion, creations: [Creation]) {
+    package init(deletedAt: EventVersion, creations: [Creation]) {
         self.deletedAt = deletedAt
         self.creations = creations
     }
 
     /// The create by which the index exists; nil when it does not.
-    var creation: Creation? { creations.first }
+    package var creation: Creation? { creations.first }
 
     /// The newest thing known: what an event about this index has seen.
     var newest: EventVersion { max(deletedAt, creations.last?.version ?? .none) }
 
-    mutating func create(_ creation: Creation) {
+    package mutating func create(_ creation: Creation) {
         guard creation.version > deletedAt,
             !creations.contains(where: { $0.version == creation.version })
         else { return }
@@ -38,7 +44,7 @@ struct IndexLifetime: Equatable, Sendable {
         creations.insert(creation, at: place)
     }
 
-    mutating func delete(_ version: EventVersion) {
+    package mutating func delete(_ version: EventVersion) {
         guard version > deletedAt else { return }
         deletedAt = version
         creations.removeAll { $0.version <= version }
@@ -58,17 +64,18 @@ struct Catalog {
 
     /// Takes an event about an index; returns the lifetime before and after.
     mutating func apply(_ event: Event, _ version: EventVersion) -> (before: IndexLifetime, after: IndexLifetime) {
-        let before = self[event.index]
+        guard let name = event.index else { return (IndexLifetime(), IndexLifetime()) }
+        let before = self[name]
         var after = before
         switch event {
         case .indexCreated(_, let dimensions, let options):
             after.create(.init(version: version, dimensions: dimensions, options: Array(options)))
         case .indexDeleted:
             after.delete(version)
-        case .vectorPut, .vectorDeleted:
+        case .vectorPut, .vectorDeleted, .mark:
             return (before, before)
         }
-        lifetimes[event.index] = after
+        lifetimes[name] = after
         return (before, after)
     }
 }

@@ -10,12 +10,14 @@ public enum Command: Sendable {
     case put(PreparedVector, mustExist: Bool)
     /// Remove a row.
     case delete(index: IndexName, id: VectorID)
+    /// Name this moment; a name that is taken moves only with `moving`.
+    case mark(MarkName, moving: Bool)
 
     /// Bytes of the record that the command becomes, at most.
     var recordBytesMax: Int {
         switch self {
         case .put(let row, _): row.event.recordBytes
-        case .createIndex, .deleteIndex, .delete: EncodedEvent.rowlessRecordBytesMax
+        case .createIndex, .deleteIndex, .delete, .mark: EncodedEvent.rowlessRecordBytesMax
         }
     }
 }
@@ -76,6 +78,8 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
     case indexExists(IndexName)
     /// The row to be replaced or removed does not exist.
     case vectorNotFound(VectorID)
+    /// The name is taken by a mark at another moment.
+    case markExists(MarkName, at: HLC)
     /// The vector does not fit the index.
     case dimensionMismatch(expected: Int, got: Int)
     /// An index cannot have that many dimensions.
@@ -92,6 +96,8 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
     case readOnly(String)
     /// The disk refused the write.
     case writeFailed(String)
+    /// The node takes no writes at all, since it shows the past.
+    case writesRefused(String)
     /// The node is stopping.
     case shuttingDown
 
@@ -101,6 +107,8 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
         case .indexNotFound(let name): "index \(name) not found"
         case .indexExists(let name): "index \(name) already exists"
         case .vectorNotFound(let id): "vector \(id) not found"
+        case .markExists(let name, let hlc):
+            "mark \(name) already exists, at HLC \(hlc); choose another name, or move it"
         case .dimensionMismatch(let expected, let got):
             "vector dimension mismatch: expected \(expected), got \(got)"
         case .invalidDimensions(let dimensions):
@@ -111,7 +119,9 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
             "index \(name) is full: max_vectors_per_index is \(limit). Delete vectors or raise the limit."
         case .memoryLimitExceeded(let used, let new, let limit):
             "memory limit exceeded: \(used) MB used + \(new) MB new = \(used + new) MB total (limit: \(limit) MB)"
-        case .invalidOptions(let text), .diskFull(let text), .readOnly(let text), .writeFailed(let text): text
+        case .invalidOptions(let text), .diskFull(let text), .readOnly(let text), .writeFailed(let text),
+            .writesRefused(let text):
+            text
         case .shuttingDown: "the node is shutting down"
         }
     }
@@ -132,7 +142,7 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
             self = .readOnly("the node is read-only: its log could not be synced. Reads go on; see the node's log.")
         case .closed:
             self = .shuttingDown
-        case .locked, .corrupt, .newerFormat, .trimmed:
+        case .locked, .corrupt, .newerFormat, .trimmed, .unfinishedRestore:
             self = .writeFailed("WAL write failed. Nothing was written; see the node's log.")
         }
     }

@@ -111,14 +111,17 @@ public final class Database: Sendable {
     /// What opening began with.
     public let checkpoint: CheckpointRecovery
     private let directory: IndexDirectory
+    private let markBook: MarkBook
     private let options: DatabaseOptions
     private let pipeline: WritePipeline
-    private let thread: WriterThread
+    private let thread: WriterThread?
     private let indexer: Indexer
     private let indexerThread: WriterThread
     private let probe: RecallProbe
     private let probeThread: WriterThread?
-    private let checkpointer: Checkpointer
+    private let checkpointer: Checkpointer?
+    /// What every write is answered with; nil when writes are taken.
+    private let refusal: CommandError?
     private let lock: Mutex<(any FileLock)?>
 
     /// Opens the database on the real file system.
@@ -147,6 +150,8 @@ public final class Database: Sendable {
             throw error.code == EWOULDBLOCK ? LogError.locked(path: lockPath) : LogError.io(error)
         }
 
+        let names = try Log.io { () throws(FileSystemError) in try fileSystem.list(options.dataPath) }
+        guard !names.contains(RestoreMarker.fileName) else { throw LogError.unfinishedRestore(path: options.dataPath) }
         var logOptions = LogOptions()
         logOptions.segmentBytes = options.segmentBytes
         logOptions.durability = options.durability
@@ -222,6 +227,7 @@ public final class Database: Sendable {
             report,
             checkpoint,
             directory,
+            materializer.marks,
             options,
             pipeline,
             thread,
@@ -283,26 +289,30 @@ public final class Database: Sendable {
         return (Materializer(), .beginning, CheckpointRecovery(lsn: .zero, damaged: damaged, damagedGraphs: []))
     }
 
-    private init(
+    init(
         _ log: Log,
         _ recovery: RecoveryReport,
         _ checkpoint: CheckpointRecovery,
         _ directory: IndexDirectory,
+        _ markBook: MarkBook,
         _ options: DatabaseOptions,
         _ pipeline: WritePipeline,
-        _ thread: WriterThread,
+        _ thread: WriterThread?,
         _ indexer: Indexer,
         _ indexerThread: WriterThread,
         _ probe: RecallProbe,
         _ probeThread: WriterThread?,
-        _ checkpointer: Checkpointer,
-        _ lock: any FileLock
+        _ checkpointer: Checkpointer?,
+        _ lock: any FileLock,
+        refusal: CommandError? = nil
     ) {
+        self.refusal = refusal
         self.log = log
         self.recovery = recovery
         self.checkpoint = checkpoint
         self.checkpointer = checkpointer
         self.directory = directory
+        self.markBook = markBook
         self.options = options
         self.pipeline = pipeline
         self.thread = thread
@@ -326,6 +336,7 @@ public final class Database: Sendable {
         _ commands: [Command],
         completion: @escaping @Sendable ([Result<Receipt, CommandError>]) -> Void
     ) {
+        if let refusal { return completion(commands.map { _ in .failure(refusal) }) }
         pipeline.submit(commands, completion)
     }
 
@@ -334,6 +345,9 @@ public final class Database: Sendable {
 
     /// All indexes, in the order of their names.
     public func indexes() -> [VectorIndex] { directory.all }
+
+    /// The named moments, earliest first.
+    public var marks: [Mark] { markBook.all }
 
     /// Digest of everything visible.
     public var digest: StateDigest { directory.digest }
@@ -377,9 +391,9 @@ public final class Database: Sendable {
             // The indexer first: the writer waits for it at times.
             indexer.stop()
             probe.stop()
-            checkpointer.close(within: UInt64(options.lastCheckpointSeconds * 1e9))
+            checkpointer?.close(within: UInt64(options.lastCheckpointSeconds * 1e9))
             pipeline.close()
-            thread.join()
+            thread?.join()
             indexerThread.join()
             probeThread?.join()
         }

@@ -85,10 +85,32 @@ final class IndexRows {
             guard admit(id, version, seen) != nil else { return }
             index?.store.remove(id: id, lsn: lsn)
             hide(.tombstone(version), VectorID(trusted: id))
-        case .indexCreated, .indexDeleted:
-            preconditionFailure("\(name): an index event is no row event")
+        case .indexCreated, .indexDeleted, .mark:
+            preconditionFailure("\(name): \(event) is no row event")
         }
     }
+
+    /// Moves a mark to `version`, unless it is at a later one already.
+    func mark(_ mark: String, version: EventVersion, recordBytes: Int, lsn: LSN) {
+        counters.logBytes += recordBytes
+        counters.lastLSN = lsn
+        var mark = mark
+        mark.withUTF8 { id in
+            let id = UnsafeRawBufferPointer(id)
+            guard version > self.version(of: id) else { return }
+            newestVersion = max(newestVersion, version)
+            hide(.tombstone(version), VectorID(trusted: id))
+        }
+    }
+
+    /// Where a mark stands; `.none` when there is none of that name.
+    func version(of mark: String) -> EventVersion {
+        var mark = mark
+        return mark.withUTF8 { version(of: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The marks, when this is the register of marks.
+    var marks: [(name: String, version: EventVersion)] { hidden.map { ($0.key.description, $0.value.version) } }
 
     /// The last writer wins: returns what stood there if `version` is to replace it, nil if it is older or the same.
     ///

@@ -10,6 +10,8 @@ package final class Materializer: Projection {
     let resources = ProjectionResources()
     /// Shared with readers.
     let directory: IndexDirectory
+    /// Shared with readers: where the named moments are.
+    let marks = MarkBook()
     /// The last event applied, shown to readers by `publish`.
     package private(set) var appliedLSN = LSN.zero
     private var highestHLC = HLC(0)
@@ -37,7 +39,7 @@ package final class Materializer: Projection {
         precondition(lsn > appliedLSN, "LSN \(lsn) applied after \(appliedLSN)")
         appliedLSN = lsn
         highestHLC = max(highestHLC, envelope.version.hlc)
-        let name = event.index
+        let name = event.index ?? MarkName.register
         let rows = rows[name] ?? makeRows(name)
         switch event {
         case .indexCreated, .indexDeleted:
@@ -48,6 +50,9 @@ package final class Materializer: Projection {
         case .vectorPut, .vectorDeleted:
             touched.insert(name)
             rows.apply(event, version: envelope.version, seen: envelope.seen, recordBytes: recordBytes, lsn: lsn)
+        case .mark(let mark):
+            rows.mark(mark, version: envelope.version, recordBytes: recordBytes, lsn: lsn)
+            marks.set(mark, rows.version(of: mark))
         }
     }
 
@@ -55,6 +60,11 @@ package final class Materializer: Projection {
     ///
     /// - Throws: `.newerFormat` when this version does not know the event: without it the state would be wrong.
     package func replay(_ record: LogRecord) throws(LogError) {
+        try replay(record, at: record.lsn)
+    }
+
+    /// The same for a record that gets another place in the log that is being made of it.
+    package func replay(_ record: LogRecord, at lsn: LSN) throws(LogError) {
         let envelope = record.envelope
         guard let event = envelope.event else {
             throw .newerFormat(
@@ -63,9 +73,9 @@ package final class Materializer: Projection {
                 what: "at LSN \(record.lsn) an event of kind \(envelope.kindTag)"
             )
         }
-        apply(event, of: envelope, recordBytes: record.recordBytes, lsn: record.lsn)
+        apply(event, of: envelope, recordBytes: record.recordBytes, lsn: lsn)
         // What was replaced or removed can go as soon as it is out of sight.
-        if record.lsn.rawValue % Materializer.recordsBetweenPublications == 0 { publish() }
+        if lsn.rawValue % Materializer.recordsBetweenPublications == 0 { publish() }
     }
 
     private static let recordsBetweenPublications: UInt64 = 4096
@@ -133,6 +143,7 @@ package final class Materializer: Projection {
     func restored(_ base: LogBase) {
         appliedLSN = base.lsn
         highestHLC = base.highestHLC
+        for mark in rows[MarkName.register]?.marks ?? [] { marks.set(mark.name, mark.version) }
         resources.epochs.markCheckpointed(base.lsn)
         publish()
     }

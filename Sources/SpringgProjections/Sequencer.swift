@@ -43,6 +43,7 @@ struct Sequencer {
     }
     private var indexes: [IndexName: PendingIndex] = [:]
     private var rows: [RowKey: PendingRow] = [:]
+    private var marks: [MarkName: EventVersion] = [:]
     private var pendingBytes = 0
 
     init(origin: OriginID, limits: Limits, highestHLC: HLC) {
@@ -55,6 +56,7 @@ struct Sequencer {
     mutating func batchEnded() {
         indexes.removeAll(keepingCapacity: true)
         rows.removeAll(keepingCapacity: true)
+        marks.removeAll(keepingCapacity: true)
         pendingBytes = 0
     }
 
@@ -127,6 +129,14 @@ struct Sequencer {
             rows[key] = PendingRow(exists: false, version: version)
             let event = id.withUTF8 { EncodedEvent.vectorDeleted(index: name.description, id: $0) }
             return .success(Admission(event: event, version: version, seen: standing.version))
+
+        case .mark(let name, let moving):
+            let standing = marks[name] ?? state.marks[name] ?? .none
+            guard moving || standing == .none else { return .failure(.markExists(name, at: standing.hlc)) }
+            if let refusal = reserve(IndexRows.bytesPerName, state) { return .failure(refusal) }
+            let version = tick(wall)
+            marks[name] = version
+            return .success(Admission(event: .mark(name: name.description), version: version, seen: standing))
         }
     }
 

@@ -1,4 +1,4 @@
-import SpringgLog
+package import SpringgLog
 
 /// A 128-bit digest of a set, independent of order: the sum (modulo 2¹²⁸, by halves) of a hash of each member.
 ///
@@ -17,8 +17,14 @@ public struct StateDigest: Equatable, Hashable, Sendable, CustomStringConvertibl
         self.low = low
     }
 
+    /// Reads the 32 hexadecimal digits that `description` prints.
+    package init?(_ text: String) {
+        guard let halves = OriginID(text) else { return nil }
+        self.init(high: halves.high, low: halves.low)
+    }
+
     /// Takes a row in.
-    mutating func insert(id: UnsafeRawBufferPointer, version: EventVersion) {
+    package mutating func insert(id: UnsafeRawBufferPointer, version: EventVersion) {
         let hash = StateDigest.hash(id, version)
         low &+= hash.low
         high &+= hash.high
@@ -32,7 +38,7 @@ public struct StateDigest: Equatable, Hashable, Sendable, CustomStringConvertibl
     }
 
     /// Takes another digest in under a name: how the digest of a node is made from those of its indexes.
-    mutating func insert(_ digest: StateDigest, named name: String, version: EventVersion) {
+    package mutating func insert(_ digest: StateDigest, named name: String, version: EventVersion) {
         var bytes = Array(name.utf8)
         withUnsafeBytes(of: digest.low.littleEndian) { bytes.append(contentsOf: $0) }
         withUnsafeBytes(of: digest.high.littleEndian) { bytes.append(contentsOf: $0) }

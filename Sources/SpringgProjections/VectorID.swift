@@ -21,7 +21,7 @@ public struct VectorID: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Takes bytes that an event carried.
-    init(trusted bytes: UnsafeRawBufferPointer) { self.bytes = Array(bytes) }
+    package init(trusted bytes: UnsafeRawBufferPointer) { self.bytes = Array(bytes) }
 
     /// Calls `body` with the bytes.
     public func withUTF8<R>(_ body: (UnsafeRawBufferPointer) throws -> R) rethrows -> R {

@@ -21,7 +21,7 @@ public enum BuiltProgram {
 ///
 /// The directory outlives the process, so that a test can kill the node and start it again on what it left.
 public final class NodeFixture {
-    /// Flags of `springg serve` by name without the dashes.
+    /// Flags of `springg serve` by name without the dashes; one that takes no value has an empty one.
     public var flags: [String: String]
     /// The node's environment.
     public var environment: [String: String]
@@ -136,7 +136,10 @@ public final class NodeFixture {
     private func serveArguments() throws -> [String] {
         var flags = flags
         if flags["port"] == nil { flags["port"] = String(try Socket.freePort()) }
-        return ["serve"] + flags.sorted { $0.key < $1.key }.flatMap { ["--" + $0.key, $0.value] }
+        return ["serve"]
+            + flags.sorted { $0.key < $1.key }.flatMap {
+                $0.value.isEmpty ? ["--" + $0.key] : ["--" + $0.key, $0.value]
+            }
     }
 
     /// A client of the running node.

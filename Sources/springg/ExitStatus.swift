@@ -10,7 +10,7 @@ enum ExitStatus: Int32 {
     case failure = 1
     /// The command line made no sense.
     case usage = 2
-    /// What was looked at has flaws; they are listed.
+    /// What was looked at is damaged or has flaws; standard output lists them.
     case findings = 6
 
     /// Ends the program.

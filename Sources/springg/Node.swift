@@ -16,9 +16,11 @@ struct Node {
     ///
     /// Blocks the calling thread, which must not belong to an event loop.
     /// - Throws: `CommandFailure` with the part's own description.
-    static func start(_ settings: Configuration, logger: Logger) throws -> Node {
+    static func start(_ settings: Configuration, logger: Logger, past: PastView? = nil) throws -> Node {
         announce(settings, logger: logger)
-        let database = try open(settings, logger: logger)
+        let database =
+            try past.map { try $0.open(databaseOptions(settings) { _ in }, logger: logger) }
+            ?? open(settings, logger: logger)
         let options = serverOptions(settings)
         do {
             let server = try Blocking.wait {
@@ -112,6 +114,9 @@ struct Node {
                     "lsn": "\(torn.lsn)", "segment": "\(torn.segment)", "copy": "\(recovery.tornCopy ?? "none")",
                 ]
             )
+        }
+        for loss in recovery.losses {
+            logger.warning("The log was salvaged from a damaged one, and events are missing in it: \(loss)")
         }
         logger.info(
             "Opened database",

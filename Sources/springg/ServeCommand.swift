@@ -1,6 +1,7 @@
 import ArgumentParser
 import Glibc
 import Logging
+import SpringgArchive
 import SpringgConfiguration
 
 /// Starts the server: `springg serve`.
@@ -24,11 +25,39 @@ struct ServeCommand: ParsableCommand {
               springg serve --port 9000 --data-path /var/lib/springg
               SPRINGG_LOG_FORMAT=json springg serve --config /etc/springg/springg.json
               springg serve --require-jwt false --bind-address 127.0.0.1
+
+            With --read-only or --as-of it shows a data directory as it is now, or as it was at a moment, beside the \
+            server that runs on it and without touching it: the state is read into memory once, every write is \
+            answered 403. --as-of takes \(RestoreTarget.rule).
+
+              springg serve --as-of 2026-11-22T09:00:00Z --read-only --port 8081 --data-path /var/lib/springg
             """
     )
 
+    @Option(help: ArgumentHelp("Show the past as of this moment.", valueName: "moment"))
+    var asOf: String?
+
+    @Flag(help: "Take no writes, and leave the data directory to the server that runs on it.")
+    var readOnly = false
+
+    @Option(help: ArgumentHelp("With --as-of: snapshots for what the log no longer holds.", valueName: "store"))
+    var snapshots: String?
+
     @OptionGroup var file: ConfigurationFileOption
     @OptionGroup(title: "Settings") var flags: ConfigurationFlags
+
+    func validate() throws {
+        guard let asOf else { return }
+        if RestoreTarget(asOf) == nil {
+            throw ValidationError("--as-of \(asOf) is no moment: give \(RestoreTarget.rule)")
+        }
+    }
+
+    /// Nil for a server that reads and writes.
+    private var past: PastView? {
+        guard let target = asOf.map({ RestoreTarget($0) }) ?? (readOnly ? .latest : nil) else { return nil }
+        return PastView(target: target, snapshots: snapshots)
+    }
 
     func run() throws {
         // First of all, and on the first thread: every later thread inherits the mask, so only the watch sees signals.
@@ -38,7 +67,7 @@ struct ServeCommand: ParsableCommand {
         let logger = Logger(settings: settings)
         Self.raiseDescriptorLimit(for: settings, logger: logger)
 
-        let node = try Node.start(settings, logger: logger)
+        let node = try Node.start(settings, logger: logger, past: past)
         signals.beginServing()
         Output.standardOutput("Springg is ready on \(node.url)\n")
 

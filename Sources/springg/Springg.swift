@@ -13,12 +13,12 @@ struct Springg: ParsableCommand {
               TOKEN=$(springg generate-jwt)       make a token for the API
               curl -H "Authorization: Bearer $TOKEN" http://localhost:8080/api/indexes
 
-            Exit codes: 0 fine, 1 failure, 2 wrong usage, 6 flaws in what was looked at.
+            Exit codes: 0 fine, 1 failure, 2 wrong usage, 6 damage or flaws in what was looked at.
             """,
         version: BuildInformation.text,
         subcommands: [
             ServeCommand.self, GenerateJWTCommand.self, InitCommand.self, ConfigCommand.self, ImportCommand.self,
-            ExportCommand.self, VersionCommand.self,
+            ExportCommand.self, MarkCommand.self, SnapshotCommand.self, RestoreCommand.self, VersionCommand.self,
         ]
     )
 

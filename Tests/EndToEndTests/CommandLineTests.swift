@@ -14,7 +14,10 @@ extension EndToEnd {
             #expect(lines[3].hasPrefix("Git Commit: "))
         }
 
-        @Test(arguments: [[], ["serve"], ["generate-jwt"], ["init"], ["config"], ["import"], ["export"], ["version"]])
+        @Test(arguments: [
+            [], ["serve"], ["generate-jwt"], ["init"], ["config"], ["import"], ["export"], ["version"], ["mark"], ["restore"], ["snapshot"],
+            ["snapshot", "create"], ["snapshot", "list"], ["snapshot", "verify"], ["snapshot", "restore"],
+        ])
         func helpShowsExamples(_ command: [String]) throws {
             let result = try NodeFixture().run(command + ["--help"])
             #expect(result.status == .exited(0))

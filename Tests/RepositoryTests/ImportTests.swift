@@ -18,6 +18,12 @@ struct ImportTests {
             system.union(["CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgLog", "SpringgProjections"])
         ),
         (
+            "Sources/SpringgArchive",
+            system.union([
+                "CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgConfiguration", "SpringgLog", "SpringgProjections",
+            ])
+        ),
+        (
             "Sources/SpringgNet",
             system.union(nio).union(foundation).union([
                 "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgArchive", "SpringgLog", "SpringgProjections",
@@ -33,10 +39,9 @@ struct ImportTests {
         ),
         (
             "tools/logdump",
-            system.union(foundation).union([
-                "ArgumentParser", "CSpringg", "SpringgArchive", "SpringgLog", "SpringgProjections",
-            ])
+            system.union(["ArgumentParser", "LogTools", "SpringgArchive", "SpringgLog", "SpringgProjections"])
         ),
+        ("Sources/LogTools", system.union(["CSpringg", "CZstd", "SpringgLog", "SpringgProjections"])),
     ]
 
     @Test("each target imports what stands to its right only", arguments: allowed)

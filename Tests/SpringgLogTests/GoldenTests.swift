@@ -80,6 +80,7 @@ struct GoldenTests {
                     "put \(index) \(String(decoding: id, as: UTF8.self)) \(Array(vector.bindMemory(to: Float.self))) "
                         + String(decoding: metadata, as: UTF8.self)
                 case .vectorDeleted(let index, let id)?: "removed \(index) \(String(decoding: id, as: UTF8.self))"
+                case .mark(let name)?: "mark \(name)"
                 case nil: "?"
                 }
             lines.append(
@@ -97,5 +98,33 @@ struct GoldenTests {
         #expect(log.origin == LogHarness.origin)
         #expect(report.last == LSN(4))
         #expect(log.versionVector[LogHarness.origin].chain == 0xA0C6_5D33_F67A_3FCD)
+    }
+
+    @Test("a mark is written and read as it always was")
+    func mark() throws {
+        let disk = SimulatedFileSystem()
+        let (_, writer, _, _) = try LogHarness.open(disk, LogHarness.options(segmentBytes: 1024))
+        _ = try writer.stage(
+            .mark(name: "before-migration"),
+            hlc: HLC(milliseconds: 1_700_000_000_000, counter: 7),
+            seen: .none
+        )
+        try writer.commit()
+        writer.close()
+        let bytes = try #require(disk.contents(GoldenTests.segmentName))
+        if let target = getenv("SPRINGG_WRITE_GOLDEN") {
+            let file = try PosixFileSystem().open(String(cString: target) + "/segment-v1-mark.seg", .create)
+            try bytes.withUnsafeBytes { try file.write($0, at: 0) }
+        }
+        let known = try GoldenTests.golden("segment-v1-mark.seg")
+        #expect(bytes == known)
+        let kept = SimulatedFileSystem()
+        kept.setContents(GoldenTests.segmentName, known)
+        var names: [String] = []
+        _ = try LogScan(directory: LogHarness.directory, fileSystem: kept).run { record throws(LogError) in
+            if case .mark(let name)? = record.envelope.event { names.append(name) }
+            #expect(record.envelope.event?.index == nil)
+        }
+        #expect(names == ["before-migration"])
     }
 }

@@ -50,48 +50,6 @@ struct ConvergenceTests {
         return state
     }
 
-    /// The rule of the architecture, applied naively to the whole set at once.
-    static func oracle(_ items: [EventSet.Item]) -> (indexes: [String: Int], rows: [String: [Float]]) {
-        var deletedAt: [String: EventVersion] = [:]
-        for item in items {
-            if case .indexDeleted(let name)? = item.event.envelope.event {
-                deletedAt[name] = max(deletedAt[name] ?? .none, item.event.envelope.version)
-            }
-        }
-        var created: [String: (version: EventVersion, dimensions: Int)] = [:]
-        for item in items {
-            let version = item.event.envelope.version
-            if case .indexCreated(let name, let dimensions, _)? = item.event.envelope.event,
-                version > deletedAt[name] ?? .none, created[name].map({ version < $0.version }) ?? true
-            {
-                created[name] = (version, dimensions)
-            }
-        }
-        var winners: [String: (version: EventVersion, index: String, vector: [Float]?)] = [:]
-        for item in items {
-            let version = item.event.envelope.version
-            switch item.event.envelope.event {
-            case .vectorPut(let index, let id, let vector, _)?:
-                let key = index + "/" + String(decoding: id, as: UTF8.self)
-                if version > winners[key]?.version ?? .none {
-                    winners[key] = (version, index, Array(vector.bindMemory(to: Float.self)))
-                }
-            case .vectorDeleted(let index, let id)?:
-                let key = index + "/" + String(decoding: id, as: UTF8.self)
-                if version > winners[key]?.version ?? .none { winners[key] = (version, index, nil) }
-            default: break
-            }
-        }
-        var rows: [String: [Float]] = [:]
-        for (key, row) in winners {
-            guard let index = created[row.index], row.version > index.version, let vector = row.vector,
-                vector.count == index.dimensions
-            else { continue }
-            rows[key] = vector
-        }
-        return (created.mapValues(\.dimensions), rows)
-    }
-
     @Test("any permutation, duplication and interleaving gives the same digests and answers, and they are the rule's")
     func permutations() {
         var random = SeededRandom.fromEnvironment("permutations")
@@ -103,7 +61,7 @@ struct ConvergenceTests {
                 events: Int.random(in: 1...150, using: &random)
             )
             let expected = ConvergenceTests.look(ConvergenceTests.apply(set.items, publishEvery: 1))
-            let oracle = ConvergenceTests.oracle(set.items)
+            let oracle = EventSet.visible(after: set.items)
             #expect(expected.rows == oracle.rows)
             #expect(expected.indexes.count == oracle.indexes.count)
             rowsSeen += expected.rows.count

@@ -1,4 +1,5 @@
 import ArgumentParser
+import LogTools
 import SpringgLog
 import SpringgProjections
 
@@ -6,29 +7,44 @@ import SpringgProjections
 struct Digest: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Replays a log into fresh projections and prints the digest of what they hold.",
-        discussion: "Equal to the digests that the node shows in an index's stats, if it holds what its log says."
+        discussion: """
+            Equal to the digests that the node shows in an index's stats, if it holds what its log says. Where the log's \
+            beginning has been removed the replay begins with the oldest checkpoint that the log continues.
+
+            Examples:
+              logdump digest DIR
+              logdump digest DIR --json
+            """
     )
 
     @OptionGroup var source: Source
     @Flag(help: "One JSON object.") var json = false
 
     func run() throws {
-        let materializer = Materializer()
-        let outcome = try source.scan().run { record throws(LogError) in
+        let (log, data) = try source.directory()
+        let (materializer, base) = try DeepCheck.begin(log: log, data: data, PosixFileSystem())
+        let outcome = try source.scan().run(from: base) { record throws(LogError) in
             try materializer.replay(record)
+            Progress.show("LSN \(record.lsn)")
         }
+        Progress.clear()
         materializer.publish()
         if json {
-            let indexes = materializer.indexes.map {
-                "{\"name\":\"\($0.name)\",\"digest\":\"\($0.digest)\",\"count\":\($0.count)}"
+            let indexes = materializer.indexes.map { index in
+                var line = JSONLine()
+                line.string("name", "\(index.name)")
+                line.string("digest", "\(index.digest)")
+                line.number("count", index.count)
+                return line.text
             }
-            print(
-                "{\"indexes\":[\(indexes.joined(separator: ","))],\"digest\":\"\(materializer.digest)\","
-                    + "\"lsn\":\(outcome.lastLSN)}"
-            )
+            var line = JSONLine()
+            line.array("indexes", indexes)
+            line.string("digest", "\(materializer.digest)")
+            line.lsn("lsn", outcome.lastLSN)
+            Output.line(line.text)
         } else {
-            for index in materializer.indexes { print("\(index.digest)  \(index.name)  \(index.count) vectors") }
-            print("\(materializer.digest)  everything, up to LSN \(outcome.lastLSN)")
+            for index in materializer.indexes { Output.line("\(index.digest)  \(index.name)  \(index.count) vectors") }
+            Output.line("\(materializer.digest)  everything, up to LSN \(outcome.lastLSN)")
         }
     }
 }

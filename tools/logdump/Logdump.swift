@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import LogTools
 import SpringgLog
 
 /// Reads logs; never changes them.
@@ -7,68 +8,70 @@ import SpringgLog
 struct Logdump: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logdump",
-        abstract: "Shows and checks the log of a Springg data directory. Never changes anything.",
+        abstract: "Shows, checks and rescues the log of a Springg data directory. Never changes what it reads.",
         discussion: """
-            Output goes to stdout, complaints to stderr.
-            Exit status: 0 fine, 1 the log could not be read, 2 usage, 6 something is wrong with the log.
+            LOG is a data directory (of a running node too), a directory of segments, one segment, an archive of frames, \
+            either compressed with zstd, or - for standard input. Reading goes on past damage.
+
+            Results go to stdout, complaints to stderr, progress to stderr when it is a terminal.
+            Exit status: 0 fine, 1 failed, 2 wrong usage, 6 something is wrong with the log or differs.
 
             Examples:
-              logdump verify /var/lib/springg            is every record readable and in its place?
-              logdump show /var/lib/springg --limit 20   the first events
-              logdump show DIR --from 1000 --json        one JSON object a line
-              logdump digest DIR                         replays the log and prints the digest of its state
+              logdump verify /var/lib/springg              is every record readable and in its place?
+              logdump show DIR --since 2h --index docs     what was written lately?
+              logdump show DIR --follow --json             every event as it comes, as JSON lines
+              logdump stats DIR                            events and bytes by kind, index, origin, hour
+              logdump history DIR docs apple               every version of one row
+              logdump salvage DIR --out DIR.salvaged       what can be read of a damaged log, as a new one
             """,
-        subcommands: [Show.self, Verify.self, Digest.self]
+        subcommands: [
+            Show.self, Verify.self, Stats.self, History.self, Conflicts.self, Diff.self, Replay.self, Extract.self,
+            Salvage.self, Digest.self,
+        ]
     )
 
     /// Exit statuses beside 0.
     enum Status {
-        static let unreadable = ExitCode(1)
+        static let failed = ExitCode(1)
         static let findings = ExitCode(6)
     }
 
     // Parse and run by hand: the parser's own exit status for wrong usage is 64, ours is 2 as everywhere else.
     static func main() {
+        // A reader that has enough closes the pipe: an error of a write then, not the end by a signal.
+        signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
             try command.run()
+            Output.flush()
         } catch let error as ExitCode {
+            Output.flush()
             Glibc.exit(error.rawValue)
         } catch let error as LogError {
-            complain("error: \(error)")
+            Output.flush()
+            Progress.clear()
+            Output.complain("error: \(error)")
             if case .corrupt = error { Glibc.exit(Status.findings.rawValue) }
-            Glibc.exit(Status.unreadable.rawValue)
+            Glibc.exit(Status.failed.rawValue)
         } catch {
+            Output.flush()
+            Progress.clear()
             let code = exitCode(for: error)
             if code == .success {
-                print(fullMessage(for: error))
+                Output.line(fullMessage(for: error))
+                Output.flush()
                 Glibc.exit(0)
             }
-            complain(fullMessage(for: error))
+            let text = fullMessage(for: error)
+            Output.complain("error: " + (text.hasPrefix("Error: ") ? String(text.dropFirst(7)) : text))
             Glibc.exit(code == .validationFailure ? 2 : code.rawValue)
         }
     }
-
-    static func complain(_ text: String) {
-        (text + "\n").withCString { _ = write(STDERR_FILENO, $0, strlen($0)) }
-    }
 }
 
-/// Where the log is.
-struct Source: ParsableArguments {
-    @Argument(help: "A data directory, or the directory of the segments itself.")
-    var directory: String
+/// A failure with what to do about it.
+struct Failure: Error, CustomStringConvertible {
+    let description: String
 
-    /// The segments are in DIR/log of a data directory.
-    func scan() throws(LogError) -> LogScan {
-        let fileSystem = PosixFileSystem()
-        let base = directory.hasSuffix("/") && directory.utf8.count > 1 ? String(directory.dropLast()) : directory
-        let inside = LogScan(directory: base + "/log", fileSystem: fileSystem)
-        if let segments = try? inside.segments(), !segments.isEmpty { return inside }
-        let scan = LogScan(directory: base, fileSystem: fileSystem)
-        guard try !scan.segments().isEmpty else {
-            throw .io(FileSystemError(operation: "looking for log segments (*.seg) in", path: base, code: ENOENT))
-        }
-        return scan
-    }
+    init(_ description: String) { self.description = description }
 }

@@ -1,89 +1,61 @@
 import ArgumentParser
-import Glibc
+import LogTools
 import SpringgLog
-import SpringgProjections
 
 /// One line a record.
 struct Show: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Prints the records of a log, one line each.")
+    static let configuration = CommandConfiguration(
+        abstract: "Prints events, one line each.",
+        discussion: """
+            Events that stand behind damage are printed too; the damage is named on stderr, and the exit status is 6.
+
+            Examples:
+              logdump show DIR --limit 20
+              logdump show DIR --since 2h --index docs --kind vectorDeleted
+              logdump show DIR --from 8f3a0c…:1200 --json --vectors head --metadata
+              logdump show DIR --follow --json | jq -c 'select(.index == "docs")'
+              zstd -dc segment.log.zst | logdump show -
+            """
+    )
 
     @OptionGroup var source: Source
-    @Option(help: "First LSN to print.") var from: UInt64 = 1
-    @Option(help: "Last LSN to print.") var to: UInt64 = .max
-    @Option(help: "Print at most this many records.") var limit: Int = .max
+    @OptionGroup var filters: FilterOptions
+    @Option(help: "Print at most this many.") var limit: Int = .max
+    @Flag(help: "Wait for more at the end, until a signal.") var follow = false
+    @Option(help: "How much of each vector: none, head (four components), full.") var vectors = RecordText.Vectors.none
+    @Flag(help: "Print the metadata as well.") var metadata = false
     @Flag(help: "One JSON object a line.") var json = false
 
     func run() throws {
-        if !json { print("LSN\tSEQUENCE\tHLC (UTC)\tKIND\tINDEX\tID\tDIMENSIONS\tBYTES") }
-        var printed = 0
-        _ = try source.scan().run { record throws(LogError) in
-            guard printed < limit, from <= record.lsn.rawValue, record.lsn.rawValue <= to else { return }
-            printed += 1
-            print(json ? line(record) : row(record))
+        guard limit >= 0 else { throw ValidationError("--limit takes a number from 0") }
+        let filter = try filters.filter()
+        var text = RecordText()
+        text.vectors = vectors
+        text.showsMetadata = metadata
+        let notes = DamageNotes(source.path)
+        let walk = LogWalk(try source.input())
+        walk.follows = follow
+        walk.from = filter.firstLSN
+        if !json { Output.line(RecordText.columns) }
+        var left = limit
+        guard left > 0 else { return }
+        try walk.run { [json, follow] step in
+            switch step {
+            case .record(let record):
+                if filter.isBehind(record) { return .enough }
+                guard filter.matches(record) else { return .more }
+                Output.line(json ? text.json(record).text : text.row(record))
+                left -= 1
+                return left > 0 ? .more : .enough
+            case .caughtUp:
+                if follow { Output.flush() }
+            case .segment, .damage, .missing:
+                notes.take(step)
+            }
+            return .more
         }
-    }
-
-    private struct Fields {
-        var kind: String
-        var index = ""
-        var id: String?
-        var dimensions: Int?
-    }
-
-    private func fields(_ record: LogRecord) -> Fields {
-        switch record.envelope.event {
-        case .indexCreated(let name, let dimensions, _)?:
-            Fields(kind: "indexCreated", index: name, dimensions: dimensions)
-        case .indexDeleted(let name)?:
-            Fields(kind: "indexDeleted", index: name)
-        case .vectorPut(let index, let id, let vector, _)?:
-            Fields(
-                kind: "vectorPut",
-                index: index,
-                id: String(decoding: id, as: UTF8.self),
-                dimensions: vector.count / 4
-            )
-        case .vectorDeleted(let index, let id)?:
-            Fields(kind: "vectorDeleted", index: index, id: String(decoding: id, as: UTF8.self))
-        case nil:
-            Fields(kind: "unknown(\(record.envelope.kindTag))")
-        }
-    }
-
-    private func row(_ record: LogRecord) -> String {
-        let fields = fields(record)
-        let hlc = record.envelope.version.hlc
-        return [
-            "\(record.lsn)", "\(record.envelope.sequence)", "\(timestamp(hlc)).\(hlc.counter)", fields.kind,
-            fields.index, fields.id ?? "", fields.dimensions.map(String.init) ?? "", "\(record.recordBytes)",
-        ].joined(separator: "\t")
-    }
-
-    private func line(_ record: LogRecord) -> String {
-        let fields = fields(record)
-        var parts = [
-            "\"lsn\":\(record.lsn)", "\"origin\":\"\(record.envelope.origin)\"",
-            "\"sequence\":\(record.envelope.sequence)", "\"hlc\":\"\(record.envelope.version.hlc)\"",
-            "\"time\":\"\(timestamp(record.envelope.version.hlc))\"", "\"kind\":\"\(fields.kind)\"",
-            "\"index\":\"\(fields.index)\"",
-        ]
-        if let id = fields.id { parts.append("\"id\":\"\(escaped(id))\"") }
-        if let dimensions = fields.dimensions { parts.append("\"dimensions\":\(dimensions)") }
-        parts.append("\"bytes\":\(record.recordBytes)")
-        return "{" + parts.joined(separator: ",") + "}"
-    }
-
-    private func timestamp(_ hlc: HLC) -> String {
-        var seconds = time_t(hlc.milliseconds / 1000)
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
-        func digits(_ value: Int, _ count: Int) -> String {
-            let text = String(value)
-            return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
-        }
-        return
-            "\(digits(Int(parts.tm_year) + 1900, 4))-\(digits(Int(parts.tm_mon) + 1, 2))-\(digits(Int(parts.tm_mday), 2))"
-            + "T\(digits(Int(parts.tm_hour), 2)):\(digits(Int(parts.tm_min), 2)):\(digits(Int(parts.tm_sec), 2))"
-            + ".\(digits(Int(hlc.milliseconds % 1000), 3))Z"
+        try notes.finish()
     }
 }
+
+extension RecordText.Vectors: ExpressibleByArgument {}

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Glibc
+import LogTools
 import SpringgLog
 
 /// Reads everything, goes on past what is bad, says what it means.
@@ -7,122 +9,254 @@ struct Verify: ParsableCommand {
         abstract: "Checks every record: checksums, order, each origin's history.",
         discussion: """
             A torn end (the last batch of a node that lost power) is normal: the node cuts it off when it starts.
-            Corruption is not: the node refuses to start, and this command shows what is still readable.
-            Exit status 6 for either.
+            Corruption is not: the node refuses to start; what is still readable is listed here.
+            Exit status 0 if all is well, 6 for a torn end, for corruption, and for a checkpoint that differs.
+
+            Examples:
+              logdump verify DIR
+              logdump verify DIR --deep      replays the log and compares its state with the checkpoints
+              logdump verify segment.log.zst --json
             """
     )
 
     @OptionGroup var source: Source
+    @Flag(help: "Replay the log too, and compare digests with those of the checkpoints. Needs memory as a node does.")
+    var deep = false
     @Flag(help: "One JSON object.") var json = false
 
+    /// Looks at the end of a log that is being written.
+    private static let looksMax = 20
+    private static let pauseMicroseconds: UInt32 = 20_000
+
     func run() throws {
-        let scan = try source.scan()
-        let outcome: LogScan.Outcome
-        do throws(LogError) {
-            outcome = try scan.run { _ throws(LogError) in }
-        } catch .corrupt(let damage) {
-            try walk(scan, firstDamage: damage)
-            throw Logdump.Status.findings
-        }
-        report(outcome)
-        if outcome.torn != nil { throw Logdump.Status.findings }
-    }
-
-    private func report(_ outcome: LogScan.Outcome) {
-        if json {
-            let torn = outcome.torn.map { ",\"torn\":\(object($0))" } ?? ""
-            print(
-                "{\"verdict\":\"\(outcome.torn == nil ? "fine" : "torn")\",\"segments\":\(outcome.segments.count),"
-                    + "\"records\":\(outcome.records),\"first_lsn\":\(outcome.trimmed.next),"
-                    + "\"last_lsn\":\(outcome.lastLSN),\"durable_lsn\":\(outcome.durableUpTo)\(torn)}"
-            )
-            return
-        }
-        print(
-            "\(outcome.segments.count) segment\(outcome.segments.count == 1 ? "" : "s"), \(outcome.records) "
-                + "record\(outcome.records == 1 ? "" : "s"), LSN \(outcome.trimmed.next) to "
-                + "\(outcome.lastLSN)"
-        )
-        if let torn = outcome.torn {
-            print(
-                "torn end: \(torn.segment) at offset \(torn.offset), LSN \(torn.lsn): \(torn.reason). "
-                    + "It was never acknowledged; the node keeps a copy and cuts it off when it starts."
-            )
-        } else {
-            print("fine: every record is readable and in its place")
-        }
-    }
-
-    /// After the first damage every record is read for itself, wherever the next intact frame stands.
-    private func walk(_ scan: LogScan, firstDamage: LogDamage) throws {
-        var damages: [LogDamage] = []
-        var records = 0
-        for segment in try scan.segments() {
-            let reader: SegmentReader
-            do throws(LogError) {
-                reader = try scan.reader(segment.path)
-            } catch {
-                guard case .corrupt(let damage) = error else { throw error }
-                damages.append(damage)
-                continue
+        var line = JSONLine()
+        var isFine: Bool
+        switch try source.input() {
+        case .directory(let log, let data):
+            isFine = try verify(LogScan(directory: log, fileSystem: PosixFileSystem()), &line)
+            if deep, isFine {
+                guard let data else {
+                    throw ValidationError("--deep needs a data directory: \(log) has no checkpoints")
+                }
+                isFine = try compare(log, data, &line)
             }
-            var expected = segment.firstLSN
-            var link = reader.header.link
-            reading: while true {
-                switch try reader.next(expecting: expected, link: link) {
-                case .record(let record):
-                    records += 1
-                    expected = record.lsn.next
-                    link = Frame.link(after: record.bytes)
-                case .marker:
-                    continue
-                case .zeros(let offset):
-                    guard let next = try reader.intactFrame(from: offset) else { break reading }
-                    damages.append(damage(reader, offset, expected, "records are missing"))
-                    resume(reader, next, &expected, &link)
-                case .endOfFile:
-                    break reading
-                case .damaged(let flaw):
-                    damages.append(damage(reader, flaw.offset, expected, flaw.reason))
-                    guard let next = try reader.intactFrame(from: flaw.offset + 8) else { break reading }
-                    resume(reader, next, &expected, &link)
+        case let input:
+            guard !deep else { throw ValidationError("--deep needs a data directory") }
+            isFine = try list(input, "damaged", nil, &line)
+            if isFine, !json { Output.line("fine: every record is readable and in its place") }
+        }
+        Progress.clear()
+        if json { Output.line(line.text) }
+        if !isFine { throw Logdump.Status.findings }
+    }
+
+    // MARK: - A directory, as recovery judges it
+
+    private func verify(_ scan: LogScan, _ line: inout JSONLine) throws -> Bool {
+        // A running node may be in the middle of a write, or of removing a segment: an end that is not in order is looked
+        // at again, and believed when it looks the same twice in a file that nobody writes.
+        var seen: (what: String, written: Int)?
+        for look in 1... {
+            let outcome: Result<LogScan.Outcome, LogError> = Result { () throws(LogError) in
+                try scan.run { record throws(LogError) in Progress.show("LSN \(record.lsn)") }
+            }
+            if case .success(let outcome) = outcome, outcome.torn == nil { return report(outcome, &line) }
+            let finding: (what: String, segment: String?) =
+                switch outcome {
+                case .success(let outcome): ("\(outcome.torn?.description ?? "")", outcome.torn?.segment)
+                case .failure(.corrupt(let damage)): ("\(damage)", damage.segment)
+                case .failure(let error): ("\(error)", nil)
+                }
+            let written = finding.segment.flatMap(freshTime)
+            let isSettled = finding.segment != nil && written == nil
+            if isSettled || look == Verify.looksMax || seen.map({ $0 == (finding.what, written ?? 0) }) ?? false {
+                return switch outcome {
+                case .success(let outcome): report(outcome, &line)
+                case .failure(let error): try explain(error, &line)
                 }
             }
+            seen = (finding.what, written ?? 0)
+            usleep(Verify.pauseMicroseconds)
         }
-        // What only the whole log can tell (a missing segment, a broken history) is in the first damage alone.
-        if !damages.contains(where: { $0.segment == firstDamage.segment && $0.offset == firstDamage.offset }) {
-            damages.insert(firstDamage, at: 0)
-        }
-        if json {
-            print(
-                "{\"verdict\":\"corrupt\",\"readable_records\":\(records),"
-                    + "\"damage\":[\(damages.map(object).joined(separator: ","))]}"
+        return false
+    }
+
+    private func report(_ outcome: LogScan.Outcome, _ line: inout JSONLine) -> Bool {
+        Progress.clear()
+        line.string("verdict", outcome.torn == nil ? "fine" : "torn")
+        line.number("segments", outcome.segments.count)
+        line.number("records", outcome.records)
+        line.lsn("first_lsn", outcome.trimmed.next)
+        line.lsn("last_lsn", outcome.lastLSN)
+        line.lsn("durable_lsn", outcome.durableUpTo)
+        line.array("missing", outcome.losses.map(object))
+        if let torn = outcome.torn { line.raw("torn", object(torn)) }
+        guard !json else { return outcome.torn == nil }
+        Output.line(
+            "\(counted(outcome.segments.count, "segment")), \(counted(Int(outcome.records), "record")), "
+                + "LSN \(outcome.trimmed.next) to \(outcome.lastLSN)"
+        )
+        for loss in outcome.losses { Output.line("missing, as the log itself says (it was salvaged): \(loss)") }
+        if let torn = outcome.torn {
+            Output.line(
+                "torn end: \(torn.segment) at offset \(torn.offset), LSN \(torn.lsn): \(torn.reason). "
+                    + "It was never acknowledged; the node keeps a copy and cuts it off when it starts. Nothing to do."
             )
         } else {
-            for damage in damages {
-                print("corrupt: \(damage.segment) at offset \(damage.offset), LSN \(damage.lsn): \(damage.reason)")
-            }
-            print("\(records) records are readable")
+            Output.line("fine: every record is readable and in its place")
         }
+        return outcome.torn == nil
     }
 
-    private func resume(
-        _ reader: SegmentReader,
-        _ next: (offset: Int, frame: Frame),
-        _ expected: inout LSN,
-        _ link: inout UInt32
-    ) {
-        reader.seek(to: next.offset)
-        expected = next.frame.isMarker ? next.frame.lsn.next : next.frame.lsn
-        link = next.frame.link
+    /// What a node would refuse: everything that is wrong, and what can be read.
+    private func explain(_ error: LogError, _ line: inout JSONLine) throws -> Bool {
+        let input = try source.input()
+        switch error {
+        case .corrupt(let damage):
+            _ = try list(input, "corrupt", damage, &line)
+        case .newerFormat(let segment, let offset, let what):
+            let damage = LogDamage(segment: segment, offset: offset, lsn: .zero, reason: "\(what) of a newer version")
+            _ = try list(input, "newer format", damage, &line)
+        default:
+            throw error
+        }
+        return false
     }
 
-    private func damage(_ reader: SegmentReader, _ offset: Int, _ lsn: LSN, _ reason: String) -> LogDamage {
-        LogDamage(segment: reader.path, offset: offset, lsn: lsn, reason: reason)
+    /// When the file was written, in nanoseconds, if that was within the last second.
+    private func freshTime(_ path: String) -> Int? {
+        var status = stat()
+        guard stat(path, &status) == 0, time(nil) - status.st_mtim.tv_sec <= 1 else { return nil }
+        return status.st_mtim.tv_sec * 1_000_000_000 + status.st_mtim.tv_nsec
     }
 
-    private func object(_ damage: LogDamage) -> String {
-        "{\"segment\":\"\(escaped(damage.segment))\",\"offset\":\(damage.offset),\"lsn\":\(damage.lsn),"
-            + "\"reason\":\"\(escaped(damage.reason))\"}"
+    // MARK: - Damage
+
+    /// Reads all that can be read; true when nothing is wrong.
+    private func list(_ input: LogInput, _ verdict: String, _ first: LogDamage?, _ line: inout JSONLine) throws -> Bool
+    {
+        var found = LogReadability()
+        try LogWalk(input).run { step in
+            found.take(step)
+            if case .record(let record) = step { Progress.show("LSN \(record.lsn)") }
+            return .more
+        }
+        if let first { found.add(first) }
+        Progress.clear()
+        let isFine = found.damageCount == 0 && found.missing.isEmpty
+        line.string("verdict", isFine ? "fine" : verdict)
+        line.number("segments", found.segments)
+        line.number("readable_records", found.records)
+        line.array("readable", found.ranges.map { "[\($0.lowerBound),\($0.upperBound)]" })
+        line.array("missing", found.missing.map(object))
+        line.number("damages", found.damageCount)
+        line.array(
+            "damage",
+            found.damages.map { entry in
+                var object = fields(entry.damage)
+                object.number("end", entry.bytes.upperBound)
+                return object.text
+            }
+        )
+        if !json { print(found, verdict) }
+        return isFine
+    }
+
+    private func print(_ found: LogReadability, _ verdict: String) {
+        for entry in found.damages {
+            let bytes = entry.bytes.isEmpty ? "" : " (to offset \(entry.bytes.upperBound))"
+            let damage = entry.damage
+            Output.line(
+                "\(verdict): \(damage.segment) at offset \(damage.offset)\(bytes), LSN \(damage.lsn): \(damage.reason)"
+            )
+        }
+        if found.damageCount > found.damages.count {
+            Output.line("… and \(found.damageCount - found.damages.count) places more")
+        }
+        for loss in found.missing { Output.line("missing: \(loss)") }
+        for range in found.ranges { Output.line("readable: LSN \(range.lowerBound) to \(range.upperBound)") }
+        if found.rangeCount > found.ranges.count {
+            Output.line("… and \(found.rangeCount - found.ranges.count) ranges more")
+        }
+        Output.line("\(found.records) records are readable")
+        guard verdict == "corrupt" else { return }
+        Output.line(
+            "The node will not start on this log. Restore the damaged segment from a copy, or copy what is readable: "
+                + "logdump salvage \(source.path) --out NEW"
+        )
+    }
+
+    // MARK: - Checkpoints
+
+    private func compare(_ log: String, _ data: String, _ line: inout JSONLine) throws -> Bool {
+        let (findings, digest, last) = try DeepCheck.run(log: log, data: data, fileSystem: PosixFileSystem()) { lsn in
+            Progress.show("replaying: LSN \(lsn)")
+        }
+        Progress.clear()
+        var isFine = true
+        var objects: [String] = []
+        for finding in findings {
+            let (word, detail): (String, String?) =
+                switch finding.verdict {
+                case .equal: ("equal", nil)
+                case .differs(let indexes): ("differs", indexes.joined(separator: ", "))
+                case .damaged(let reason): ("damaged", reason)
+                case .untold(let reason): ("not compared", reason)
+                }
+            if ["differs", "damaged"].contains(word) { isFine = false }
+            var object = JSONLine()
+            object.lsn("lsn", finding.lsn)
+            object.string("verdict", word)
+            if let detail { object.string("detail", detail) }
+            objects.append(object.text)
+            if !json { Output.line("checkpoint at LSN \(finding.lsn): \(word)" + (detail.map { ": \($0)" } ?? "")) }
+        }
+        line.array("checkpoints", objects)
+        line.string("digest", "\(digest)")
+        if !json {
+            Output.line("replayed to LSN \(last): digest \(digest)")
+            if !isFine {
+                Output.line(
+                    "Move such a checkpoint's files away; the node then starts from an older one, or from the log."
+                )
+            }
+        }
+        return isFine
+    }
+
+    private func fields(_ damage: LogDamage) -> JSONLine {
+        var line = JSONLine()
+        line.string("segment", damage.segment)
+        line.number("offset", damage.offset)
+        line.lsn("lsn", damage.lsn)
+        line.string("reason", damage.reason)
+        return line
+    }
+
+    private func object(_ damage: LogDamage) -> String { fields(damage).text }
+
+    private func object(_ loss: LogLoss) -> String { loss.json.text }
+}
+
+extension LogLoss {
+    /// The LSNs between the two, and the gaps of each origin.
+    var json: JSONLine {
+        var line = JSONLine()
+        line.lsn("after_lsn", after)
+        line.lsn("before_lsn", before)
+        line.array(
+            "gaps",
+            gaps.map { gap in
+                var line = JSONLine()
+                line.string("origin", "\(gap.origin)")
+                line.number("first", gap.first.rawValue)
+                line.number("last", gap.last.rawValue)
+                return line.text
+            }
+        )
+        return line
     }
 }
+
+/// `1 record`, `2 records`.
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

@@ -30,7 +30,7 @@ package struct AWSSignature: Sendable {
         payload: String,
         atSeconds seconds: Int
     ) {
-        let time = UTCTime.compact(seconds)
+        let time = AWSTime.compact(seconds)
         request.headers.append(HTTPField("x-amz-date", time))
         if let token = credentials.sessionToken { request.headers.append(HTTPField("x-amz-security-token", token)) }
         let (canonical, names) = AWSSignature.canonical(request, payload: payload)

@@ -48,7 +48,7 @@ enum CredentialDocument {
         if let code = members["Code"], code != "Success" {
             throw CredentialProblem("\(place) answered \(code.prefix(64))", isTransient: true)
         }
-        let expiry = members["Expiration"].flatMap(UTCTime.parseISO)
+        let expiry = members["Expiration"].flatMap(AWSTime.parseISO)
         let credentials = AWSCredentials(
             accessKeyID: members["AccessKeyId"] ?? "",
             secretAccessKey: members["SecretAccessKey"] ?? "",

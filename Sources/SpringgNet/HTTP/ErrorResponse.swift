@@ -35,9 +35,10 @@ struct RequestError: Error, Sendable {
         let status: HTTPResponseStatus
         switch error {
         case .indexNotFound, .vectorNotFound: status = .notFound
-        case .indexExists: status = .conflict
+        case .indexExists, .markExists: status = .conflict
         case .dimensionMismatch, .invalidDimensions, .invalidOptions, .indexFull: status = .badRequest
         case .memoryLimitExceeded, .writeFailed: status = .internalServerError
+        case .writesRefused: status = .forbidden
         case .diskFull: status = .insufficientStorage
         case .readOnly, .shuttingDown: status = .serviceUnavailable
         }

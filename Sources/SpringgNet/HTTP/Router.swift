@@ -14,6 +14,8 @@ package enum Endpoint: Sendable, Equatable {
     case updateVector
     case deleteVector
     case search
+    case listMarks
+    case setMark
     case internalIndexes
     case clusterStatus
     case replicate
@@ -26,6 +28,7 @@ package enum Endpoint: Sendable, Equatable {
         case .health: nil
         case .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
+        case .listMarks, .setMark: .admin
         case .internalIndexes, .clusterStatus, .replicate, .syncManifest, .syncBlock: .internal
         }
     }
@@ -94,6 +97,8 @@ package enum Router {
             return [(.GET, Target(endpoint: .nodeStats))]
         case 2... where parts[0] == Part.api && parts[1] == Part.indexes:
             return self.indexCandidates(parts)
+        case 2 where parts[0] == Part.api && parts[1] == Part.marks:
+            return [(.GET, Target(endpoint: .listMarks)), (.POST, Target(endpoint: .setMark))]
         case 2... where parts[0] == Part.internal:
             return self.internalCandidates(parts)
         default:
@@ -228,6 +233,7 @@ private enum Part {
     static let api = Array("api".utf8)
     static let health = Array("health".utf8)
     static let indexes = Array("indexes".utf8)
+    static let marks = Array("marks".utf8)
     static let stats = Array("stats".utf8)
     static let vectors = Array("vectors".utf8)
     static let bulk = Array("bulk".utf8)

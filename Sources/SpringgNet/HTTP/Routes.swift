@@ -9,6 +9,7 @@ enum PendingWrite: Sendable {
     case add(VectorID)
     case update(VectorID)
     case delete(VectorID)
+    case mark(MarkName)
     case bulk(BulkPlan)
     case replicate(ReplicationPlan)
     case replicateBatch(ReplicationPlan)
@@ -22,11 +23,12 @@ enum PendingWrite: Sendable {
             return plan.answer(results)
         case .replicateBatch(let plan):
             return plan.batchAnswer(results)
-        case .createIndex, .deleteIndex, .add, .update, .delete:
-            if case .failure(let error) = results[0] {
-                return .failure(RequestError(error))
+        case .createIndex, .deleteIndex, .add, .update, .delete, .mark:
+            switch (self, results[0]) {
+            case (_, .failure(let error)): return .failure(RequestError(error))
+            case (.mark(let name), .success(let receipt)): return receipt.answer(forMark: name)
+            default: return self.successAnswer
             }
-            return self.successAnswer
         }
     }
 
@@ -49,7 +51,7 @@ enum PendingWrite: Sendable {
         case .add(let id): Self.vectorAnswer(id, #","added":true}"#)
         case .update(let id): Self.vectorAnswer(id, #","updated":true}"#)
         case .delete(let id): Self.vectorAnswer(id, #","deleted":true}"#)
-        case .bulk, .replicate, .replicateBatch: .success { $0.raw("null") }
+        case .mark, .bulk, .replicate, .replicateBatch: .success { $0.raw("null") }
         }
     }
 
@@ -84,6 +86,8 @@ extension Worker {
         case .updateVector: return try self.updateVector(target, body, ticket)
         case .deleteVector: return try self.deleteVector(target, ticket)
         case .search: return try self.search(target, body, ticket)
+        case .listMarks: return self.listMarks()
+        case .setMark: return try self.setMark(body, ticket)
         case .clusterStatus: return try self.clusterStatus(localAddress: connection.localAddress)
         case .replicate: return try self.replicate(body, isBatch: connection.isReplicationBatch, ticket)
         case .syncManifest: return try self.syncManifest(target, ticket)

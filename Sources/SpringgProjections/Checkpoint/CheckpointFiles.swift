@@ -1,8 +1,8 @@
 import Glibc
-import SpringgLog
+package import SpringgLog
 
 /// The names of checkpoint files, and which of them belong to a checkpoint that exists.
-struct CheckpointFiles {
+package struct CheckpointFiles {
     static let unfinished = ".tmp"
     private static let manifestSuffix = ".manifest"
 
@@ -25,10 +25,15 @@ struct CheckpointFiles {
     let directory: String
     let fileSystem: any FileSystem
 
+    package init(directory: String, fileSystem: any FileSystem) {
+        self.directory = directory
+        self.fileSystem = fileSystem
+    }
+
     /// The checkpoints that have a manifest, newest first.
     ///
     /// None when there is no directory.
-    func all() throws(FileSystemError) -> [LSN] {
+    package func all() throws(FileSystemError) -> [LSN] {
         let names: [String]
         do throws(FileSystemError) {
             names = try fileSystem.list(directory)
@@ -71,5 +76,36 @@ struct CheckpointFiles {
         for name in old where !name.hasSuffix(CheckpointFiles.manifestSuffix) {
             try fileSystem.remove(directory + "/" + name)
         }
+    }
+}
+
+extension CheckpointFiles {
+    /// The base of the newest checkpoint in `directory` that is whole, nil when there is none, and what is wrong with those
+    /// that are not.
+    ///
+    /// Reads all of it, into memory for the time of the call.
+    package static func newest(
+        in directory: String,
+        _ fileSystem: any FileSystem
+    ) throws(FileSystemError) -> (base: LogBase?, damaged: [String]) {
+        var damaged: [String] = []
+        for lsn in try CheckpointFiles(directory: directory, fileSystem: fileSystem).all() {
+            do throws(CheckpointDamage) {
+                return (try Materializer.restore(lsn, from: directory, fileSystem).base, damaged)
+            } catch {
+                damaged.append("\(error)")
+            }
+        }
+        return (nil, damaged)
+    }
+
+    /// Names of the files of one checkpoint, the manifest last: with it the checkpoint exists.
+    package static func names(
+        of lsn: LSN,
+        in directory: String,
+        _ fileSystem: any FileSystem
+    ) throws(FileSystemError) -> [String] {
+        let names = try fileSystem.list(directory).filter { $0.hasPrefix(digits(lsn)) && !$0.hasSuffix(unfinished) }
+        return names.filter { !$0.hasSuffix(manifestSuffix) }.sorted() + names.filter { $0.hasSuffix(manifestSuffix) }
     }
 }

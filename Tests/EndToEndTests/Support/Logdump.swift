@@ -3,7 +3,9 @@ import Testing
 
 /// The audit tool, as an operator runs it.
 enum Logdump {
-    static func run(_ arguments: String...) throws -> CommandResult {
+    static func run(_ arguments: String...) throws -> CommandResult { try run(arguments) }
+
+    static func run(_ arguments: [String]) throws -> CommandResult {
         try ChildProcess.run(
             BuiltProgram.path("logdump"),
             arguments,

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The three forms of time that AWS uses, all in UTC, to and from seconds since 1970.
-package enum UTCTime {
+package enum AWSTime {
     /// `20130524T000000Z`, as signatures have it.
     package static func compact(_ seconds: Int) -> String {
         var time = time_t(seconds)

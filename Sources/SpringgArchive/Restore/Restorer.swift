@@ -1,0 +1,145 @@
+import Glibc
+package import SpringgLog
+package import SpringgProjections
+
+/// What a restore has made.
+package struct RestoreReport: Sendable {
+    /// Whose events the new directory will write.
+    package var origin: OriginID
+    /// The last event, by its place in the new log.
+    package var lastLSN: LSN
+    /// The first event that the new log itself holds.
+    package var firstLSN: LSN
+    /// The highest clock reading in the state.
+    package var highestHLC: HLC
+    /// Digest of everything visible, as a node shows it.
+    package var digest: StateDigest
+    /// Visible rows.
+    package var rows: Int
+    /// Living indexes.
+    package var indexes: Int
+}
+
+/// Builds a data directory with the state of a moment.
+///
+/// It gets a log (all of the source's events up to the moment where the source has all; else those behind the base) and a
+/// checkpoint of the moment, and a new origin for what will be written there. While it is built a file `RESTORING` stands
+/// in it, durable before anything else: no node starts on it, and another restore begins again. The lock is held.
+package struct Restorer {
+    private let fileSystem: any FileSystem
+    private let segmentBytes: Int
+
+    package init(fileSystem: any FileSystem, segmentBytes: Int = 64 << 20) {
+        self.fileSystem = fileSystem
+        self.segmentBytes = segmentBytes
+    }
+
+    /// Restores into `path`, which must be empty, missing, or left by a restore that was interrupted.
+    ///
+    /// `origin` is freshly minted.
+    package func restore(
+        _ prospect: RestoreProspect,
+        from source: RestoreSource,
+        into path: String,
+        origin: OriginID,
+        progress: @escaping (UInt64) -> Void = { _ in }
+    ) throws(RestoreError) -> RestoreReport {
+        try RestoreError.wrap {
+            try checkEmpty(path)
+            try fileSystem.createDirectory(path)
+            let lock = try lock(path)
+            defer { withExtendedLifetime(lock) {} }
+            try checkEmpty(path)
+            try mark(path, prospect.target)
+            try clear(path)
+            let report = try build(prospect, source, path, origin, progress)
+            try fileSystem.syncDirectory(path)
+            try fileSystem.remove(path + "/" + RestoreMarker.fileName)
+            try fileSystem.syncDirectory(path)
+            return report
+        }
+    }
+
+    private func lock(_ path: String) throws -> any FileLock {
+        do throws(FileSystemError) {
+            return try fileSystem.lock(path + "/LOCK")
+        } catch {
+            throw error.code == EWOULDBLOCK ? LogError.locked(path: path + "/LOCK") : LogError.io(error)
+        }
+    }
+
+    private func checkEmpty(_ path: String) throws(RestoreError) {
+        // A directory that cannot be listed is not there, or making it will say what is wrong.
+        guard let names = try? fileSystem.list(path), !names.contains(RestoreMarker.fileName) else { return }
+        let found = names.filter { $0 != "LOCK" && $0 != "lost+found" }
+        guard found.isEmpty else {
+            throw .notEmpty(path: path, found: found.sorted().prefix(3).joined(separator: ", "))
+        }
+    }
+
+    private func mark(_ path: String, _ target: RestoreTarget) throws {
+        let file = try fileSystem.open(path + "/" + RestoreMarker.fileName, .create)
+        let text = Array(
+            "A restore to \(target) is being made here. Until this file is gone nothing may use the directory.\n".utf8
+        )
+        try text.withBytes { bytes throws(FileSystemError) in try file.write(bytes, at: 0) }
+        try file.sync()
+        try fileSystem.syncDirectory(path)
+    }
+
+    /// Removes what an interrupted restore left.
+    private func clear(_ path: String) throws {
+        for directory in [path + "/log", path + "/checkpoints"] {
+            guard let names = try? fileSystem.list(directory), !names.isEmpty else { continue }
+            for name in names { try fileSystem.remove(directory + "/" + name) }
+            try fileSystem.syncDirectory(directory)
+        }
+    }
+
+    private func build(
+        _ prospect: RestoreProspect,
+        _ source: RestoreSource,
+        _ path: String,
+        _ origin: OriginID,
+        _ progress: @escaping (UInt64) -> Void
+    ) throws -> RestoreReport {
+        var options = LogOptions()
+        options.segmentBytes = segmentBytes
+        // With history the log begins where the source's does, so that a checkpoint's place in it stays what it is.
+        var behind = prospect.plan.base.base
+        if prospect.plan.keepsHistory {
+            behind = LogBase(lsn: prospect.log?.trimmed ?? .zero, heads: VersionVector(), highestHLC: HLC(0))
+        }
+        let writer = try Log.begin(
+            in: path + "/log",
+            options: options,
+            fileSystem: fileSystem,
+            origin: origin,
+            behind: behind
+        )
+        let state = try source.load(prospect, copyingTo: writer, progress: progress)
+        writer.close()
+        guard case .closed? = writer.log.failure else { throw writer.log.failure ?? LogError.closed }
+        if state.base.lsn > .zero {
+            try state.materializer.checkpoint(heads: state.base.heads, to: path + "/checkpoints", fileSystem)
+        }
+        // What was written is read back: the disk may have other bytes than those it took.
+        let outcome = try LogScan(directory: path + "/log", fileSystem: fileSystem).run { _ throws(LogError) in }
+        guard outcome.lastLSN == state.base.lsn, outcome.torn == nil else {
+            throw RestoreError.unproven(
+                "the restored log ends with LSN \(outcome.lastLSN) instead of \(state.base.lsn)"
+                    + (outcome.torn.map { " and a torn record: \($0)" } ?? "")
+            )
+        }
+        let indexes = state.materializer.indexes
+        return RestoreReport(
+            origin: origin,
+            lastLSN: state.base.lsn,
+            firstLSN: behind.lsn.next,
+            highestHLC: state.base.highestHLC,
+            digest: state.materializer.digest,
+            rows: indexes.reduce(0) { $0 + $1.count },
+            indexes: indexes.count
+        )
+    }
+}

@@ -1,0 +1,227 @@
+import SpringgConfiguration
+import SpringgLog
+import SpringgProjections
+
+// A manifest is one JSON object on one line, names sorted, and a line feed:
+//
+//   digest       32 hex digits: of everything visible, as in `logdump digest`
+//   events       how many led to this state
+//   format       "springg snapshot"
+//   heads        [[origin, sequence, chain as 16 hex digits], …]
+//   hlc          "milliseconds.counter", the highest
+//   indexes      [{blocks, concurrent_writes, creates, deleted_at, digest, log_bytes, name, newest_row, rows}, …]
+//                blocks: [[bucket, sha256, stored bytes, content bytes, entries], …], in ascending order of the buckets
+//                creates: [[version, dimensions, options], …]
+//   newest       version of the newest event
+//   origin       whose log it was taken from
+//   version      1
+//   sha256       last, whatever the order: SHA-256 of everything before `,"sha256"`
+//
+// A version is `milliseconds.counter@origin`. The index named "" holds the marks.
+
+extension SnapshotManifest {
+    private static let format = "springg snapshot"
+    private static let formatVersion: Int64 = 1
+    private static let seal = ",\"sha256\":\""
+    /// Events and bytes beyond any that there will be; sums of what a manifest says stay far from overflow below it.
+    fileprivate static let eventsMax: UInt64 = 1 << 56
+    /// A manifest of a hundred million rows has some 30 MB; no reader makes room for more than this.
+    package static let bytesMax = 256 << 20
+
+    /// The bytes to store.
+    /// - Throws: `.unfit` when the options of an index are no text.
+    package func encoded() throws(SnapshotError) -> [UInt8] {
+        let object = JSONValue.object([
+            "format": .string(SnapshotManifest.format),
+            "version": .integer(SnapshotManifest.formatVersion),
+            "origin": .string("\(origin)"),
+            "hlc": .string("\(highestHLC)"),
+            "newest": .string("\(newest)"),
+            "events": .count(events),
+            "digest": .string("\(digest)"),
+            "heads": .array(
+                heads.origins.map { origin in
+                    let head = heads[origin]
+                    return .array([
+                        .string("\(origin)"), .count(head.sequence.rawValue), .string(hexadecimal(head.chain)),
+                    ])
+                }
+            ),
+            "indexes": .array(try names.map { name throws(SnapshotError) in try name.json() }),
+        ])
+        // Without the closing brace, which follows the seal.
+        let text = Array(object.text().utf8.dropLast())
+        return text + Array((SnapshotManifest.seal + ContentHash(of: text).description + "\"}\n").utf8)
+    }
+
+    /// Reads what `encoded` wrote; believes nothing that the seal does not cover.
+    package init(decoding bytes: [UInt8], from object: String) throws(SnapshotError) {
+        let sealBytes = SnapshotManifest.seal.utf8.count + 64 + 3
+        guard bytes.count > sealBytes else { throw .damaged(object: object, reason: "it is cut off") }
+        let text = Array(bytes.dropLast(sealBytes))
+        let seal = SnapshotManifest.seal + ContentHash(of: text).description + "\"}\n"
+        guard bytes.suffix(sealBytes).elementsEqual(seal.utf8) else {
+            throw .damaged(object: object, reason: "its SHA-256 is not the one that it names")
+        }
+        guard let value = try? JSONValue(parsing: text + [UInt8(ascii: "}")]), case .object(let members) = value,
+            members["format"] == .string(SnapshotManifest.format)
+        else { throw .damaged(object: object, reason: "it is no manifest of a snapshot") }
+        guard members["version"] == .integer(SnapshotManifest.formatVersion) else {
+            throw .newerFormat(object: object, what: "it is a manifest of another format version")
+        }
+        guard let manifest = SnapshotManifest(members), value.digest == manifest.digest.description,
+            members["events"] == .count(manifest.events)
+        else { throw .damaged(object: object, reason: "the manifest contradicts itself") }
+        self = manifest
+    }
+
+    private init?(_ members: [String: JSONValue]) {
+        guard let origin = members["origin"]?.string.flatMap(OriginID.init),
+            let hlc = members["hlc"]?.string.flatMap(HLC.init),
+            let newest = members["newest"]?.string.flatMap(EventVersion.init), let heads = members["heads"]?.array,
+            let names = members["indexes"]?.array
+        else { return nil }
+        self.init(origin: origin, heads: VersionVector(), highestHLC: hlc, newest: newest, names: [])
+        var total: UInt64 = 0
+        for head in heads {
+            guard let parts = head.array, parts.count == 3, let origin = parts[0].string.flatMap(OriginID.init),
+                let sequence = parts[1].count, let digits = parts[2].string, digits.utf8.count == 16,
+                let chain = UInt64(digits, radix: 16), self.heads[origin] == .start
+            else { return nil }
+            self.heads[origin] = .init(sequence: Sequence(sequence), chain: chain)
+            total += min(sequence, SnapshotManifest.eventsMax)
+            guard total < SnapshotManifest.eventsMax else { return nil }
+        }
+        for name in names {
+            guard let name = Name(name) else { return nil }
+            self.names.append(name)
+        }
+        // Ascending, hence each once: so a name cannot be restored over another.
+        let texts = self.names.map(\.state.name)
+        guard zip(texts, texts.dropFirst()).allSatisfy({ $0.utf8.lexicographicallyPrecedes($1.utf8) }) else {
+            return nil
+        }
+    }
+}
+
+extension SnapshotManifest.Name {
+    fileprivate func json() throws(SnapshotError) -> JSONValue {
+        var creates: [JSONValue] = []
+        for creation in state.creations {
+            guard let options = String(validating: creation.options, as: UTF8.self) else {
+                throw .unfit("the options of index \(state.name) are not UTF-8")
+            }
+            creates.append(
+                .array([.string("\(creation.version)"), .count(UInt64(creation.dimensions)), .string(options)])
+            )
+        }
+        return .object([
+            "name": .string(state.name), "deleted_at": .string("\(state.deletedAt)"), "creates": .array(creates),
+            "newest_row": .string("\(state.newestRow)"), "concurrent_writes": .count(UInt64(state.concurrentWrites)),
+            "log_bytes": .count(UInt64(state.logBytes)), "digest": .string("\(digest)"), "rows": .count(UInt64(rows)),
+            "blocks": .array(
+                blocks.map { block in
+                    .array([
+                        .string("\(block.bucket)"), .string("\(block.hash)"), .count(UInt64(block.storedBytes)),
+                        .count(UInt64(block.contentBytes)), .count(UInt64(block.entries)),
+                    ])
+                }
+            ),
+        ])
+    }
+
+    fileprivate init?(_ value: JSONValue) {
+        guard case .object(let members) = value, let name = members["name"]?.string,
+            name.utf8.count <= EventLimits.indexNameBytesMax,
+            let deletedAt = members["deleted_at"]?.string.flatMap(EventVersion.init),
+            let newestRow = members["newest_row"]?.string.flatMap(EventVersion.init),
+            let concurrentWrites = members["concurrent_writes"]?.int, let logBytes = members["log_bytes"]?.int,
+            UInt64(max(concurrentWrites, logBytes)) < SnapshotManifest.eventsMax,
+            let digest = members["digest"]?.string.flatMap({ StateDigest($0) }), let rows = members["rows"]?.int,
+            let creates = members["creates"]?.array, let blocks = members["blocks"]?.array
+        else { return nil }
+        self.init(
+            state: StateName(
+                name: name,
+                deletedAt: deletedAt,
+                creations: [],
+                newestRow: newestRow,
+                concurrentWrites: concurrentWrites,
+                logBytes: logBytes
+            ),
+            digest: digest,
+            rows: rows,
+            blocks: []
+        )
+        var last = deletedAt
+        for create in creates {
+            guard let parts = create.array, parts.count == 3, let version = parts[0].string.flatMap(EventVersion.init),
+                let dimensions = parts[1].int, (1...EventLimits.dimensionsMax).contains(dimensions),
+                let options = parts[2].string, options.utf8.count <= EventLimits.optionsBytesMax, version > last
+            else { return nil }
+            last = version
+            state.creations.append(.init(version: version, dimensions: dimensions, options: Array(options.utf8)))
+        }
+        for block in blocks {
+            guard let block = SnapshotManifest.Block(block) else { return nil }
+            // Ascending and apart, so that no id can be in two of them.
+            if let last = self.blocks.last {
+                guard block.bucket.bits > last.bucket.bits, !last.bucket.holds(block.bucket.bits) else { return nil }
+            }
+            self.blocks.append(block)
+        }
+        guard rows <= self.blocks.reduce(0, { $0 + $1.entries }) else { return nil }
+    }
+}
+
+extension SnapshotManifest.Block {
+    fileprivate init?(_ value: JSONValue) {
+        guard let parts = value.array, parts.count == 5, let bucket = parts[0].string.flatMap(Bucket.init),
+            let hash = parts[1].string.flatMap({ ContentHash($0) }), let stored = parts[2].int,
+            let content = parts[3].int, let entries = parts[4].int, content <= SnapshotBlock.contentBytesMax,
+            entries <= content,
+            stored <= 2 * SnapshotBlock.contentBytesMax
+        else { return nil }
+        self.init(bucket: bucket, hash: hash, storedBytes: stored, contentBytes: content, entries: entries)
+    }
+}
+
+extension EventVersion {
+    /// Reads `milliseconds.counter@origin`, as `description` prints it.
+    package init?(_ text: String) {
+        let parts = text.split(separator: "@", omittingEmptySubsequences: false)
+        guard parts.count == 2, let hlc = HLC(String(parts[0])), let origin = OriginID(String(parts[1])) else {
+            return nil
+        }
+        self.init(hlc: hlc, origin: origin)
+    }
+}
+
+extension JSONValue {
+    /// A number that is never negative; beyond 63 bits as a text.
+    fileprivate static func count(_ value: UInt64) -> JSONValue {
+        Int64(exactly: value).map { .integer($0) } ?? .string(String(value))
+    }
+
+    fileprivate var count: UInt64? {
+        switch self {
+        case .integer(let value): UInt64(exactly: value)
+        case .string(let text): UInt64(text)
+        default: nil
+        }
+    }
+
+    fileprivate var int: Int? { count.flatMap { Int(exactly: $0) } }
+
+    fileprivate var string: String? {
+        if case .string(let text) = self { text } else { nil }
+    }
+
+    fileprivate var array: [JSONValue]? {
+        if case .array(let items) = self { items } else { nil }
+    }
+
+    fileprivate var digest: String? {
+        if case .object(let members) = self { members["digest"]?.string } else { nil }
+    }
+}

@@ -1,0 +1,84 @@
+package import SpringgLog
+package import SpringgProjections
+
+/// What a snapshot is made of: the blocks of every name, and all that is known beside the rows.
+///
+/// Equal states give equal manifests but for who wrote them and the counters of concurrent writes.
+package struct SnapshotManifest: Equatable, Sendable {
+    /// One block and what must be in it.
+    package struct Block: Equatable, Sendable {
+        /// Which ids.
+        package var bucket: Bucket
+        /// SHA-256 of the stored bytes, which is also the object's name.
+        package var hash: ContentHash
+        /// Bytes of the object.
+        package var storedBytes: Int
+        /// Bytes of the content.
+        package var contentBytes: Int
+        /// Rows and tombstones.
+        package var entries: Int
+    }
+
+    /// A name with its rows.
+    package struct Name: Equatable, Sendable {
+        package var state: StateName
+        /// Of the visible rows.
+        package var digest: StateDigest
+        /// Visible rows.
+        package var rows: Int
+        package var blocks: [Block]
+    }
+
+    /// Whose log it was taken from.
+    package var origin: OriginID
+    /// What is held of each origin: exactly these events are in the state.
+    package var heads: VersionVector
+    /// The highest clock reading among them.
+    package var highestHLC: HLC
+    /// A bound of their versions; the newest one's, where it is known.
+    package var newest: EventVersion
+    package var names: [Name]
+
+    /// How many events led to the state.
+    package var events: UInt64 { heads.events }
+
+    /// `{milliseconds, 15 digits}.{counter, 5 digits}-{origin}`: sorts by time.
+    package var id: String {
+        func digits(_ value: UInt64, _ count: Int) -> String {
+            let text = String(value)
+            return String(repeating: "0", count: max(0, count - text.utf8.count)) + text
+        }
+        return "\(digits(highestHLC.milliseconds, 15)).\(digits(UInt64(highestHLC.counter), 5))-\(origin)"
+    }
+
+    /// Digest of everything visible, as a node shows it.
+    package var digest: StateDigest {
+        var digest = StateDigest()
+        for name in names {
+            guard let creation = name.state.creations.first else { continue }
+            digest.insert(name.digest, named: name.state.name, version: creation.version)
+        }
+        return digest
+    }
+
+    /// Visible rows under all names.
+    package var rows: Int { names.reduce(0) { $0 + $1.rows } }
+    /// All blocks.
+    package var blocks: [Block] { names.flatMap(\.blocks) }
+
+    /// Where manifests are in a store.
+    package static let keyPrefix = "snapshots/"
+
+    package static func key(_ id: String) throws(ObjectStoreError) -> ObjectKey {
+        try ObjectKey(keyPrefix + id + ".json")
+    }
+
+    package static func blockKey(_ hash: ContentHash) throws(ObjectStoreError) -> ObjectKey {
+        try ObjectKey("blocks/\(hash).zst")
+    }
+}
+
+extension VersionVector {
+    /// How many events that is: the LSN of the last, in a log that has each of them once and nothing else.
+    package var events: UInt64 { origins.reduce(0) { $0 + self[$1].sequence.rawValue } }
+}

@@ -1,0 +1,181 @@
+package import SpringgLog
+package import SpringgProjections
+
+/// Reads snapshots from an object store, and believes nothing before its checksum.
+///
+/// One block is in memory at a time.
+package struct SnapshotReader {
+    /// Snapshots in a store: more than this is somebody else's folder.
+    private static let snapshotsMax = 1_000_000
+
+    private let store: any ObjectStore
+    private let progress: (SnapshotProgress) -> Void
+
+    package init(from store: any ObjectStore, progress: @escaping (SnapshotProgress) -> Void = { _ in }) {
+        self.store = store
+        self.progress = progress
+    }
+
+    /// The snapshots there are, oldest first.
+    package func ids() throws(SnapshotError) -> [String] {
+        do throws(ObjectStoreError) {
+            return try store.list(prefix: SnapshotManifest.keyPrefix, limit: SnapshotReader.snapshotsMax)
+                .map(\.key.text)
+                .filter { $0.hasSuffix(".json") }
+                .map { String($0.dropFirst(SnapshotManifest.keyPrefix.utf8.count).dropLast(5)) }
+        } catch {
+            throw .store(error)
+        }
+    }
+
+    /// A snapshot by its name, or by the unambiguous beginning of it; the newest for nil.
+    package func manifest(_ id: String?) throws(SnapshotError) -> SnapshotManifest {
+        let ids = try ids()
+        let matching = id.map { id in ids.contains(id) ? [id] : ids.filter { $0.hasPrefix(id) } } ?? ids.suffix(1)
+        guard let found = matching.first, matching.count == 1 else {
+            throw .notFound(id: id, store: store.location)
+        }
+        return try read(found)
+    }
+
+    private func read(_ id: String) throws(SnapshotError) -> SnapshotManifest {
+        let key: ObjectKey
+        let bytes: [UInt8]
+        do throws(ObjectStoreError) {
+            key = try SnapshotManifest.key(id)
+            bytes = try store.read(key, limit: SnapshotManifest.bytesMax)
+        } catch {
+            throw .store(error)
+        }
+        let manifest = try SnapshotManifest(decoding: bytes, from: store.path(of: key))
+        guard manifest.id == id else {
+            throw .damaged(object: store.path(of: key), reason: "it is the manifest of snapshot \(manifest.id)")
+        }
+        return manifest
+    }
+
+    /// Brings the state of a snapshot into fresh projections, and compares its digests.
+    ///
+    /// Returns where the events go on: behind `lsn`, the place of the last of its events in the log to come.
+    package func restore(
+        _ manifest: SnapshotManifest,
+        into materializer: Materializer,
+        at lsn: LSN
+    ) throws(SnapshotError) -> LogBase {
+        var done = SnapshotProgress(entriesTotal: manifest.blocks.reduce(0) { $0 + $1.entries })
+        for name in manifest.names {
+            let restored = materializer.restoreName(name.state, at: lsn)
+            for block in name.blocks {
+                try forEachEntry(of: block) { restored.add($0) }
+                done.entriesDone += block.entries
+                progress(done)
+            }
+            guard restored.finish() == name.digest else {
+                throw .damaged(
+                    object: "snapshot \(manifest.id)",
+                    reason: "its rows of \(name.state.name) are not those of its digest"
+                )
+            }
+        }
+        let base = LogBase(lsn: lsn, heads: manifest.heads, highestHLC: manifest.highestHLC)
+        materializer.restoredNames(base)
+        return base
+    }
+
+    /// Where each mark stands in a snapshot.
+    package func marks(_ manifest: SnapshotManifest) throws(SnapshotError) -> [String: EventVersion] {
+        var marks: [String: EventVersion] = [:]
+        for block in manifest.names.first(where: { $0.state.name.isEmpty })?.blocks ?? [] {
+            try forEachEntry(of: block) { entry in
+                marks[String(decoding: entry.id, as: UTF8.self)] = entry.version
+                return true
+            }
+        }
+        return marks
+    }
+
+    /// Reads every block and compares everything that can be compared; returns what is wrong, all of it.
+    package func verify(_ manifest: SnapshotManifest) throws(SnapshotError) -> [SnapshotError] {
+        var findings: [SnapshotError] = []
+        var done = SnapshotProgress(entriesTotal: manifest.blocks.reduce(0) { $0 + $1.entries })
+        for name in manifest.names {
+            var digest = StateDigest()
+            var rows = 0
+            let before = findings.count
+            for block in name.blocks {
+                do throws(SnapshotError) {
+                    try forEachEntry(of: block) { entry in
+                        guard entry.kind == .visible else { return true }
+                        digest.insert(id: entry.id, version: entry.version)
+                        rows += 1
+                        guard let creation = name.state.creations.first else { return false }
+                        return entry.version > creation.version && entry.vector.count == creation.dimensions * 4
+                    }
+                } catch {
+                    // A store that cannot be read says nothing about the snapshot.
+                    if case .store(let cause) = error, !SnapshotReader.isOfTheObject(cause) { throw error }
+                    findings.append(error)
+                }
+                done.entriesDone += block.entries
+                progress(done)
+            }
+            guard findings.count == before, digest != name.digest || rows != name.rows else { continue }
+            findings.append(
+                .damaged(
+                    object: "snapshot \(manifest.id)",
+                    reason: "its rows of \(name.state.name) are not those of its digest"
+                )
+            )
+        }
+        return findings
+    }
+
+    private static func isOfTheObject(_ error: ObjectStoreError) -> Bool {
+        switch error {
+        case .notFound, .damaged, .tooLarge: true
+        default: false
+        }
+    }
+
+    /// Fetches a block, checks it from the outside in, and hands out its entries; `body` says whether one fits.
+    private func forEachEntry(
+        of block: SnapshotManifest.Block,
+        _ body: (StateEntry) -> Bool
+    ) throws(SnapshotError) {
+        let frame: [UInt8]
+        let object: String
+        do throws(ObjectStoreError) {
+            let key = try SnapshotManifest.blockKey(block.hash)
+            object = store.path(of: key)
+            frame = try store.read(key, limit: block.storedBytes + 1)
+        } catch {
+            throw .store(error)
+        }
+        func damaged(_ reason: String) -> SnapshotError { .damaged(object: object, reason: reason) }
+        guard frame.count == block.storedBytes else {
+            throw damaged("it has \(frame.count) bytes instead of \(block.storedBytes)")
+        }
+        guard ContentHash(of: frame) == block.hash else { throw damaged("its SHA-256 is not its name") }
+        guard let content = Zstandard.decompress(frame, bytes: block.contentBytes) else {
+            throw damaged("it does not decompress to \(block.contentBytes) bytes")
+        }
+        var last: [UInt8] = []
+        var misplaced = false
+        let entries: Int
+        do {
+            entries = try content.withUnsafeBytes { content in
+                try SnapshotBlock.forEachEntry(content) { entry in
+                    // Ascending, and each id in its own bucket: so no id can come twice.
+                    let isInOrder = last.lexicographicallyPrecedes(entry.id)
+                    last.replaceSubrange(0..., with: entry.id)
+                    if !isInOrder || !block.bucket.holds(Checksum.hash64(entry.id)) || !body(entry) { misplaced = true }
+                }
+            }
+        } catch let flaw as SnapshotBlock.Flaw {
+            throw damaged(flaw.reason)
+        } catch {
+            throw damaged("\(error)")
+        }
+        guard !misplaced, entries == block.entries else { throw damaged("its entries are not those of the manifest") }
+    }
+}
