@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports run one way only, and Tests/RepositoryTests holds that:
-// springg, logdump → SpringgNet → SpringgProjections → SpringgLog → C targets.
+// springg, logdump → SpringgNet → SpringgCluster | SpringgProjections → SpringgLog → C targets.
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -45,10 +45,16 @@ let package = Package(
 
         .target(name: "SpringgLog", dependencies: ["CSpringg"], swiftSettings: settings),
         .target(name: "SpringgProjections", dependencies: ["SpringgLog", "CSpringg"], swiftSettings: settings),
+        // Pure cores of what nodes say to each other: no sockets, no clock.
+        .target(
+            name: "SpringgCluster",
+            dependencies: ["SpringgLog", "CSpringg", "COpenSSL"],
+            swiftSettings: settings
+        ),
         .target(
             name: "SpringgNet",
             dependencies: [
-                "SpringgProjections", "SpringgLog", "CSpringg", "COpenSSL",
+                "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "COpenSSL",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -61,7 +67,8 @@ let package = Package(
         .executableTarget(
             name: "springg",
             dependencies: [
-                "SpringgConfiguration", "SpringgNet", "SpringgProjections", "SpringgLog", "CSpringgBuild",
+                "SpringgConfiguration", "SpringgNet", "SpringgProjections", "SpringgCluster", "SpringgLog",
+                "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -97,9 +104,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "SpringgClusterTests",
+            dependencies: ["SpringgCluster", "SpringgLog", "SpringgTestKit"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "SpringgNetTests",
             dependencies: [
-                "SpringgNet", "SpringgProjections", "SpringgTestKit",
+                "SpringgNet", "SpringgCluster", "SpringgProjections", "SpringgTestKit",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],

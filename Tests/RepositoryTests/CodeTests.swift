@@ -28,7 +28,9 @@ struct CodeTests {
         let banned = [
             "print(", "Date()", "UUID()", "ContinuousClock.now", "SuspendingClock.now", "Task {", "Task.detached",
         ]
-        for directory in ["Sources/SpringgLog", "Sources/SpringgProjections", "Sources/SpringgConfiguration"] {
+        for directory in [
+            "Sources/SpringgLog", "Sources/SpringgProjections", "Sources/SpringgCluster", "Sources/SpringgConfiguration",
+        ] {
             for file in try Repository.files(in: directory, suffix: ".swift") {
                 for (number, line) in file.lines.enumerated() {
                     let code = withoutComment(line)

@@ -10,18 +10,19 @@ struct ImportTests {
     static let allowed: [(directory: String, modules: Set<String>)] = [
         ("Sources/SpringgLog", system.union(["CSpringg"])),
         ("Sources/SpringgProjections", system.union(["CSpringg", "SpringgLog"])),
+        ("Sources/SpringgCluster", system.union(["CSpringg", "COpenSSL", "SpringgLog"])),
         (
             "Sources/SpringgNet",
             system.union(nio).union(foundation).union([
-                "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgLog", "SpringgProjections",
+                "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgCluster", "SpringgLog", "SpringgProjections",
             ])
         ),
         ("Sources/SpringgConfiguration", ["CSpringg"]),
         (
             "Sources/springg",
             system.union(foundation).union([
-                "ArgumentParser", "CSpringgBuild", "Dispatch", "Logging", "SpringgConfiguration", "SpringgLog",
-                "SpringgNet", "SpringgProjections",
+                "ArgumentParser", "CSpringgBuild", "Dispatch", "Logging", "SpringgCluster", "SpringgConfiguration",
+                "SpringgLog", "SpringgNet", "SpringgProjections",
             ])
         ),
         (

@@ -1,5 +1,4 @@
 import SpringgCluster
-import SpringgLog
 import SpringgTestKit
 
 /// Many membership cores in one thread, on a network that loses, delays, repeats and cuts by a seed, in virtual time.
@@ -15,7 +14,7 @@ struct SimulatedCluster {
 
     struct Node {
         let index: Int
-        let endpoint: Endpoint
+        let endpoint: NodeAddress
         let name: String
         /// Nil while it is not running.
         var core: Membership?
@@ -31,7 +30,7 @@ struct SimulatedCluster {
 
     private enum Event {
         case tick(node: Int, life: Int)
-        case packet(from: Endpoint, to: Int, [UInt8])
+        case packet(from: NodeAddress, to: Int, [UInt8])
         case request(from: Int, life: Int, StreamID, to: Int?, [UInt8])
         case answer(to: Int, life: Int, StreamID, [UInt8]?)
     }
@@ -43,7 +42,7 @@ struct SimulatedCluster {
     /// Pairs (from, to) that nothing gets through.
     private var cuts: Set<Int> = []
     private var events = EventHeap<Event>()
-    private let seeds: [Endpoint]
+    private let seeds: [NodeAddress]
     private let adjust: (inout MembershipOptions) -> Void
 
     /// - Parameters:
@@ -55,7 +54,7 @@ struct SimulatedCluster {
         nodes = (0..<count).map { index in
             let bytes = [10, 0, UInt8(index >> 8), UInt8(index & 255)]
             guard let address = IPAddress(bytes: bytes) else { preconditionFailure("four bytes are an address") }
-            return Node(index: index, endpoint: Endpoint(address, port: 7946), name: "node-\(index)")
+            return Node(index: index, endpoint: NodeAddress(address, port: 7946), name: "node-\(index)")
         }
         seeds = nodes.prefix(seedNodes).map(\.endpoint)
         self.adjust = adjust
@@ -73,7 +72,7 @@ struct SimulatedCluster {
         nodes[index].life += 1
         nodes[index].core = Membership(
             options: options,
-            meta: state.shortForm(first: .none),
+            meta: state.shortForm(),
             userState: state.longForm(name: options.name),
             now: now,
             random: SeededRandom(seed: random.next())
@@ -113,7 +112,7 @@ struct SimulatedCluster {
 
     mutating func setState(_ index: Int, _ state: NodeState) {
         input(index) { core, now in
-            core.setState(meta: state.shortForm(first: .none), userState: state.longForm(name: core.options.name), now: now)
+            core.setState(meta: state.shortForm(), userState: state.longForm(name: core.options.name), now: now)
         }
     }
 
@@ -161,7 +160,7 @@ struct SimulatedCluster {
 
     private func isOpen(_ from: Int, _ to: Int) -> Bool { !cuts.contains(from * nodes.count + to) }
 
-    private func index(of endpoint: Endpoint) -> Int? {
+    private func index(of endpoint: NodeAddress) -> Int? {
         let bytes = endpoint.address.bytes
         let index = Int(bytes[2]) << 8 | Int(bytes[3])
         return nodes.indices.contains(index) ? index : nil

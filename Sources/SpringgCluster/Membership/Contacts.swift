@@ -9,7 +9,7 @@ package struct Contacts: Sendable {
         var due: Duration
     }
 
-    private var contacts: [Endpoint: Contact] = [:]
+    private var contacts: [NodeAddress: Contact] = [:]
     private let base: Duration
     private let longest: Duration
     private let rememberedMax: Int
@@ -23,7 +23,7 @@ package struct Contacts: Sendable {
     var isEmpty: Bool { contacts.isEmpty }
 
     /// Replaces the seeds; what was remembered stays.
-    mutating func setSeeds(_ seeds: [Endpoint], now: Duration) {
+    mutating func setSeeds(_ seeds: [NodeAddress], now: Duration) {
         for (endpoint, contact) in contacts where contact.isSeed && !seeds.contains(endpoint) {
             contacts[endpoint] = nil
         }
@@ -31,7 +31,7 @@ package struct Contacts: Sendable {
     }
 
     /// Remembers where a member was that is taken for dead.
-    mutating func remember(_ endpoint: Endpoint, now: Duration) {
+    mutating func remember(_ endpoint: NodeAddress, now: Duration) {
         guard contacts[endpoint] == nil else { return }
         let remembered = contacts.filter { !$0.value.isSeed }
         if remembered.count >= rememberedMax,
@@ -43,14 +43,14 @@ package struct Contacts: Sendable {
     }
 
     /// A member left on purpose: only a seed is tried again.
-    mutating func forget(_ endpoint: Endpoint) {
+    mutating func forget(_ endpoint: NodeAddress) {
         if contacts[endpoint]?.isSeed == false { contacts[endpoint] = nil }
     }
 
     /// The contact that has been due for longest, its next turn set as if this attempt failed.
     ///
     /// - Parameter excluded: Endpoints of the living, and one's own.
-    mutating func next(now: Duration, excluding excluded: Set<Endpoint>) -> Endpoint? {
+    mutating func next(now: Duration, excluding excluded: Set<NodeAddress>) -> NodeAddress? {
         let candidates = contacts.filter { $0.value.due <= now && !excluded.contains($0.key) }
         // In a fixed order, so that a run with the same seed repeats itself.
         let oldest = candidates.min { ($0.value.due, "\($0.key)") < ($1.value.due, "\($1.key)") }
@@ -61,7 +61,7 @@ package struct Contacts: Sendable {
     }
 
     /// Somebody answered there.
-    mutating func succeeded(_ endpoint: Endpoint, now: Duration) {
+    mutating func succeeded(_ endpoint: NodeAddress, now: Duration) {
         contacts[endpoint]?.failures = 0
         contacts[endpoint]?.due = now + base
     }

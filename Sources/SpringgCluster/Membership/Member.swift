@@ -1,7 +1,7 @@
 /// A node as another knows it.
 package struct Member: Equatable, Sendable {
     package let name: String
-    package internal(set) var endpoint: Endpoint
+    package internal(set) var endpoint: NodeAddress
     /// What it says of itself, as it came.
     package internal(set) var meta: [UInt8]
     /// What it says of itself in its meta, when it is one of ours.
@@ -35,9 +35,9 @@ package enum MembershipEvent: Equatable, Sendable {
     /// We were accused of being dead or suspect and have denied it.
     case refuted(incarnation: UInt32)
     /// Another node, at another address, uses a name that is taken.
-    case nameConflict(name: String, ours: Endpoint, theirs: Endpoint)
+    case nameConflict(name: String, ours: NodeAddress, theirs: NodeAddress)
     /// A cluster whose versions do not fit ours was not joined.
-    case refused(Endpoint, reason: String)
+    case refused(NodeAddress, reason: String)
 }
 
 /// Names a stream from the request to open it until its end.
@@ -50,8 +50,8 @@ package struct StreamID: Hashable, Sendable {
 /// What the shell has to do, in this order.
 package enum MembershipDirective: Equatable, Sendable {
     /// Send a packet; label and encryption come around it.
-    case send([UInt8], to: Endpoint)
+    case send([UInt8], to: NodeAddress)
     /// Dial, send, and read one message; report it, or that none came, to `streamAnswered`.
-    case dial(StreamID, to: Endpoint, request: [UInt8])
+    case dial(StreamID, to: NodeAddress, request: [UInt8])
     case event(MembershipEvent)
 }

@@ -39,7 +39,7 @@ extension Membership {
     private var room: Int { WireLimits.packetBytes - options.packetOverhead }
 
     /// Sends a message, and with it as much news as fits.
-    mutating func send(_ message: [UInt8], to endpoint: Endpoint) {
+    mutating func send(_ message: [UInt8], to endpoint: NodeAddress) {
         let news = queue.take(
             bytesMax: room - Packet.compoundOverhead - Packet.partOverhead - message.count,
             overhead: Packet.partOverhead,
@@ -81,7 +81,7 @@ extension Membership {
     /// - Returns: What to do, and how many parts of the packet could not be read.
     package mutating func receive(
         packet: ArraySlice<UInt8>,
-        from sender: Endpoint,
+        from sender: NodeAddress,
         now: Duration
     ) throws(WireError) -> (directives: [MembershipDirective], refusedParts: Int) {
         let content = try Packet.decode(packet)

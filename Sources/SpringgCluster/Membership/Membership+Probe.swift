@@ -1,7 +1,7 @@
 /// One round of probing one member.
 struct Probe: Sendable {
     let target: String
-    let endpoint: Endpoint
+    let endpoint: NodeAddress
     let number: UInt32
     /// When the direct ping has had its time, nil once others have been asked.
     var directDeadline: Duration?
@@ -16,7 +16,7 @@ struct Probe: Sendable {
 
 /// A ping that we sent on somebody's behalf.
 struct Forward: Sendable {
-    let asker: Endpoint
+    let asker: NodeAddress
     let number: UInt32
     let wantsNack: Bool
     let deadline: Duration
@@ -29,9 +29,9 @@ extension Membership {
 
     /// Begins the next round, when there is somebody to probe.
     mutating func beginProbe(_ now: Duration) {
-        guard probe == nil, !isLeaving else { return }
+        guard probe == nil else { return }
         due.probe = now + options.probeInterval
-        guard let target = nextTarget(now) else { return }
+        guard !isLeaving, let target = nextTarget(now) else { return }
         let number = newNumber()
         probe = Probe(
             target: target.name,
@@ -127,12 +127,12 @@ extension Membership {
 
     // MARK: Answering
 
-    mutating func answer(_ ping: Ping, from sender: Endpoint) {
+    mutating func answer(_ ping: Ping, from sender: NodeAddress) {
         guard ping.node.isEmpty || isMe(ping.node) else { return }
         send(Message.ack(number: ping.number, payload: nil).encoded, to: ping.source?.endpoint ?? sender)
     }
 
-    mutating func forward(_ request: IndirectPing, from sender: Endpoint, _ now: Duration) {
+    mutating func forward(_ request: IndirectPing, from sender: NodeAddress, _ now: Duration) {
         guard forwards.count < options.forwardsMax else { return }
         var target = request.target
         if target.port == 0 { target.port = options.endpoint.port }

@@ -2,7 +2,7 @@
 
 extension Membership {
     /// Dials somebody; `streamAnswered` gets what comes of it.
-    mutating func dial(_ purpose: StreamPurpose, to endpoint: Endpoint, _ request: [UInt8]) {
+    mutating func dial(_ purpose: StreamPurpose, to endpoint: NodeAddress, _ request: [UInt8]) {
         nextStream += 1
         streams[StreamID(nextStream)] = purpose
         directives.append(.dial(StreamID(nextStream), to: endpoint, request: request))
@@ -16,7 +16,7 @@ extension Membership {
         exchange(with: partner.endpoint, isJoin: false)
     }
 
-    private mutating func exchange(with endpoint: Endpoint, isJoin: Bool) {
+    private mutating func exchange(with endpoint: NodeAddress, isJoin: Bool) {
         dial(.pushPull(with: endpoint), to: endpoint, ownStates(isJoin: isJoin))
     }
 
@@ -35,7 +35,7 @@ extension Membership {
         exchange(with: endpoint, isJoin: true)
     }
 
-    private mutating func merge(_ remote: PushPull, from endpoint: Endpoint, _ now: Duration) {
+    private mutating func merge(_ remote: PushPull, from endpoint: NodeAddress, _ now: Duration) {
         if let reason = mismatch(remote) { return emit(.refused(endpoint, reason: reason)) }
         for entry in remote.entries {
             let alive = entry.alive
@@ -93,7 +93,7 @@ extension Membership {
     /// - Returns: What to answer before the stream is closed, if anything, and what else to do.
     package mutating func receive(
         stream message: StreamMessage,
-        from sender: Endpoint,
+        from sender: NodeAddress,
         now: Duration
     ) -> (answer: [UInt8]?, directives: [MembershipDirective]) {
         switch message {

@@ -47,7 +47,7 @@ package struct Membership: Sendable {
     /// What a stream that we opened is for.
     enum StreamPurpose: Sendable {
         case probe(number: UInt32)
-        case pushPull(with: Endpoint)
+        case pushPull(with: NodeAddress)
     }
 
     /// Begins as the only member.
@@ -118,11 +118,11 @@ package struct Membership: Sendable {
 
     /// When `tick` is to be called next.
     package var nextTick: Duration {
-        var next = min(due.probe, due.pushPull)
+        // A round that has not ended puts off the next one.
+        var next = min(probe?.nextDeadline ?? due.probe, due.pushPull)
         if !queue.isEmpty { next = min(next, due.gossip) }
         if !contacts.isEmpty { next = min(next, due.rejoin) }
-        if ownMeta != me.meta { next = min(next, due.announce) }
-        if let probe { next = min(next, probe.nextDeadline) }
+        if ownMeta != me.meta, !isLeaving { next = min(next, due.announce) }
         for suspicion in suspicions.values { next = min(next, suspicion.deadline) }
         for forward in forwards.values { next = min(next, forward.deadline) }
         return next
@@ -151,7 +151,7 @@ package struct Membership: Sendable {
     // MARK: Wishes of the node
 
     /// Replaces the endpoints that are tried when nobody is known there.
-    package mutating func setSeeds(_ seeds: [Endpoint], now: Duration) -> [MembershipDirective] {
+    package mutating func setSeeds(_ seeds: [NodeAddress], now: Duration) -> [MembershipDirective] {
         contacts.setSeeds(seeds, now: now)
         due.rejoin = min(due.rejoin, now)
         return tick(now: now)

@@ -3,7 +3,7 @@ package struct MembershipOptions: Sendable {
     /// The node's name, equal to its node id.
     package var name: String
     /// Where others reach it.
-    package var endpoint: Endpoint
+    package var endpoint: NodeAddress
     package var versions = ProtocolVersions.memberlist
 
     package var probeInterval = Duration.seconds(1)
@@ -39,7 +39,7 @@ package struct MembershipOptions: Sendable {
     /// Probes on behalf of others at once.
     package var forwardsMax = 1024
 
-    package init(name: String, endpoint: Endpoint) {
+    package init(name: String, endpoint: NodeAddress) {
         self.name = name
         self.endpoint = endpoint
     }

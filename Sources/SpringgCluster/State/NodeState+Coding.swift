@@ -1,4 +1,4 @@
-package import SpringgLog
+import SpringgLog
 
 // The state of a node as bytes, in a member's meta (short) and in the user state of an exchange (long):
 //
@@ -14,6 +14,7 @@ package import SpringgLog
 //       6  lastArchivedAt    varint, ms          12  omittedHeads   varint
 //                                                13  indexDigests   of each: u8 length, name, u64 low, u64 high
 //                                                14  name of the node, in the long form
+//                                                15  origin         16 bytes, as printed
 //
 // Integers are little-endian, varints LEB128 of at most 64 bits.
 
@@ -26,22 +27,20 @@ extension NodeState {
 
     fileprivate enum Tag: UInt8 {
         case composedAt = 1, apiPort, version, protocols, vectorCount, lastArchivedAt, hlcFloor, writeState, headsHash
-        case digest, heads, omittedHeads, indexDigests, name
+        case digest, heads, omittedHeads, indexDigests, name, origin
     }
 
     // MARK: Writing
 
     /// The form for a member's meta: everything but the digests of the indexes, and as many heads as fit into
-    /// memberlist's 512 bytes.
-    ///
-    /// `first` is the origin whose head must be there: the node's own.
-    package func shortForm(first: OriginID) -> [UInt8] {
+    /// memberlist's 512 bytes, its own origin's first.
+    package func shortForm() -> [UInt8] {
         var bytes = scalars
         var room = WireLimits.metaBytes - bytes.count - Self.headsOverhead
         var list: [UInt8] = []
         var omitted = omittedHeads
-        let others = heads.origins.filter { $0 != first }
-        for origin in (heads[first] == .start ? others : [first] + others) {
+        let others = heads.origins.filter { $0 != self.origin }
+        for origin in (heads[self.origin] == .start ? others : [self.origin] + others) {
             let head = encoded(origin)
             guard head.count <= room else {
                 omitted += 1
@@ -83,6 +82,10 @@ extension NodeState {
         Self.append(&bytes, .lastArchivedAt, varint(lastArchivedAt))
         Self.append(&bytes, .hlcFloor, littleEndian(hlcFloor.rawValue))
         Self.append(&bytes, .writeState, [writeState.rawValue])
+        var own: [UInt8] = []
+        own.appendBigEndian(origin.high)
+        own.appendBigEndian(origin.low)
+        Self.append(&bytes, .origin, own)
         Self.append(&bytes, .headsHash, littleEndian(headsHash))
         Self.append(&bytes, .digest, littleEndian(digest.low) + littleEndian(digest.high))
         return bytes
@@ -146,6 +149,7 @@ extension NodeState.Decoded {
         case .heads: state.heads = try value.heads(countMax: NodeState.headsMax)
         case .omittedHeads: state.omittedHeads = try value.count()
         case .indexDigests: state.indexDigests = try value.indexDigests(countMax: NodeState.indexesMax)
+        case .origin: state.origin = try value.origin()
         case .name: name = try value.text(bytesMax: WireLimits.nameBytes)
         }
     }
@@ -183,6 +187,10 @@ extension ByteReader {
         return text
     }
 
+    fileprivate mutating func origin() throws(WireError) -> OriginID {
+        OriginID(high: try bigEndian(UInt64.self), low: try bigEndian(UInt64.self))
+    }
+
     fileprivate mutating func digest() throws(WireError) -> NodeState.Digest {
         NodeState.Digest(low: try littleEndian(UInt64.self), high: try littleEndian(UInt64.self))
     }
@@ -193,7 +201,7 @@ extension ByteReader {
         while !isAtEnd {
             count += 1
             guard count <= countMax else { throw .beyondLimit("heads") }
-            let origin = OriginID(high: try bigEndian(UInt64.self), low: try bigEndian(UInt64.self))
+            let origin = try origin()
             let sequence = SpringgLog.Sequence(try varint())
             heads[origin] = VersionVector.Head(sequence: sequence, chain: try littleEndian(UInt64.self))
         }

@@ -32,6 +32,8 @@ package struct NodeState: Equatable, Sendable {
     /// Below this it will give out no clock reading any more.
     package var hlcFloor = HLC(0)
     package var writeState = WriteState.writable
+    /// Whose events it writes.
+    package var origin = OriginID.none
     /// Origins and how far it holds them; the short form may lack some.
     package var heads = VersionVector()
     /// Origins that the short form had no room for.

@@ -70,7 +70,7 @@ extension IPAddress: Hashable {
 }
 
 /// Where a node listens, with UDP and TCP on one port.
-package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
+package struct NodeAddress: Hashable, Sendable, CustomStringConvertible {
     package var address: IPAddress
     package var port: UInt16
 

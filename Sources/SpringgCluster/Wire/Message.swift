@@ -35,10 +35,10 @@ package struct ProtocolVersions: Equatable, Sendable {
 
 /// Who asks, when the answer should not simply go to where the packet came from.
 package struct MessageSource: Equatable, Sendable {
-    package var endpoint: Endpoint
+    package var endpoint: NodeAddress
     package var name: String
 
-    package init(endpoint: Endpoint, name: String) {
+    package init(endpoint: NodeAddress, name: String) {
         self.endpoint = endpoint
         self.name = name
     }
@@ -61,13 +61,13 @@ package struct Ping: Equatable, Sendable {
 /// "Ask that node for me whether it is there."
 package struct IndirectPing: Equatable, Sendable {
     package var number: UInt32
-    package var target: Endpoint
+    package var target: NodeAddress
     package var node: String
     /// Whether the asker wants to hear that no answer came.
     package var wantsNack: Bool
     package var source: MessageSource?
 
-    package init(number: UInt32, target: Endpoint, node: String, wantsNack: Bool, source: MessageSource?) {
+    package init(number: UInt32, target: NodeAddress, node: String, wantsNack: Bool, source: MessageSource?) {
         self.number = number
         self.target = target
         self.node = node
@@ -94,14 +94,14 @@ package struct Alive: Equatable, Sendable {
     package var incarnation: UInt32
     package var node: String
     /// Port 0 stands for the receiver's own configured port.
-    package var endpoint: Endpoint
+    package var endpoint: NodeAddress
     package var meta: [UInt8]
     package var versions: ProtocolVersions?
 
     package init(
         incarnation: UInt32,
         node: String,
-        endpoint: Endpoint,
+        endpoint: NodeAddress,
         meta: [UInt8],
         versions: ProtocolVersions?
     ) {

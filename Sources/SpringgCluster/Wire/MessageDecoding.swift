@@ -69,7 +69,7 @@ private struct SourceFields {
     /// Nil unless address and port are both there.
     var source: MessageSource? {
         guard let address, port > 0 else { return nil }
-        return MessageSource(endpoint: Endpoint(address, port: port), name: name)
+        return MessageSource(endpoint: NodeAddress(address, port: port), name: name)
     }
 }
 
@@ -124,7 +124,7 @@ extension IndirectPing {
         guard let address else { throw .malformed("an indirect ping without a target") }
         self.init(
             number: number,
-            target: Endpoint(address, port: port),
+            target: NodeAddress(address, port: port),
             node: node,
             wantsNack: wantsNack,
             source: from.source
@@ -185,7 +185,7 @@ struct NodeFields {
         return Alive(
             incarnation: incarnation,
             node: name,
-            endpoint: Endpoint(address, port: port),
+            endpoint: NodeAddress(address, port: port),
             meta: meta,
             versions: versions
         )
