@@ -187,15 +187,21 @@ package struct Membership: Sendable {
 
     /// Up to `count` different members, others than self, that `isWanted` picks.
     mutating func randomMembers(_ count: Int, where isWanted: (Member) -> Bool) -> [Member] {
-        var found: [Member] = []
         guard !roster.isEmpty else { return [] }
-        // Sampling finds what is common quickly; after three times as many attempts as there are members it gives up.
-        for _ in 0..<3 * roster.count where found.count < count {
-            let name = roster[Int.random(in: 0..<roster.count, using: &random)]
-            guard let member = members[name], isWanted(member), !found.contains(where: { $0.name == name }) else {
-                continue
-            }
+        var found: [Member] = []
+        func look(at position: Int) {
+            let name = roster[position]
+            guard let member = members[name], isWanted(member), !found.contains(where: { $0.name == name }) else { return }
             found.append(member)
+        }
+        // Drawing finds what is common quickly. The few that it may miss are looked for in order, from anywhere: in a
+        // small cluster nobody may be overlooked who could answer for another.
+        for _ in 0..<3 * count where found.count < count {
+            look(at: Int.random(in: 0..<roster.count, using: &random))
+        }
+        let start = Int.random(in: 0..<roster.count, using: &random)
+        for position in 0..<roster.count where found.count < count {
+            look(at: (start + position) % roster.count)
         }
         return found
     }

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import SpringgCluster
 import SpringgProjections
 
 /// `/internal/…`: what nodes and operators ask.
