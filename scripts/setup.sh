@@ -67,7 +67,12 @@ fetch_agent() {
         fail "cannot download the Debian package $agent, which the tests of the cluster need"
     fi
     mkdir -p "$agents"
-    dpkg -x "$place/$agent"*.deb "$agents"
+    dpkg -x "$place/$agent"*.deb "$place"
+    # Debian's build reads its templates from /usr/share only, where they are not. A path of the same length that is
+    # relative to the working directory leads to those that were unpacked.
+    LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|./sr/share/prometheus/alertmanager|g' "$place/usr/bin/$agent"
+    cp -r "$place/usr" "$agents/"
+    ln -sfn usr "$agents/sr"
     rm -rf "$place"
 }
 

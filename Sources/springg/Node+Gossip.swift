@@ -39,13 +39,17 @@ extension Node {
         options.advertisedAddress = settings[Keys.clusterAdvertiseAddress]
         options.seeds = try list(settings[Keys.clusterSeeds]).map { text in
             guard let seed = NamedSeed(text, defaultPort: options.port) else {
-                throw CommandFailure("invalid cluster_seeds: \(text) (must be name, address, name:port or [address]:port)")
+                throw CommandFailure(
+                    "invalid cluster_seeds: \(text) (must be name, address, name:port or [address]:port)"
+                )
             }
             return seed
         }
         let keys = try list(settings[Keys.clusterKeys]).map { text in
             guard let key = Data(base64Encoded: text), [16, 24, 32].contains(key.count) else {
-                throw CommandFailure("invalid cluster_keys: each must be 16, 24 or 32 bytes in base64 (openssl rand -base64 32)")
+                throw CommandFailure(
+                    "invalid cluster_keys: each must be 16, 24 or 32 bytes in base64 (openssl rand -base64 32)"
+                )
             }
             return Array(key)
         }

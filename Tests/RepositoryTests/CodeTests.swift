@@ -29,7 +29,8 @@ struct CodeTests {
             "print(", "Date()", "UUID()", "ContinuousClock.now", "SuspendingClock.now", "Task {", "Task.detached",
         ]
         for directory in [
-            "Sources/SpringgLog", "Sources/SpringgProjections", "Sources/SpringgCluster", "Sources/SpringgConfiguration",
+            "Sources/SpringgLog", "Sources/SpringgProjections", "Sources/SpringgCluster",
+            "Sources/SpringgConfiguration",
         ] {
             for file in try Repository.files(in: directory, suffix: ".swift") {
                 for (number, line) in file.lines.enumerated() {

@@ -74,7 +74,8 @@ struct GossipTests {
             WireSecurity(label: label, keyring: other), WireSecurity(label: label), WireSecurity(keyring: Self.key),
         ] {
             let outside = try await start("outside", seeds: [inside], security: security)
-            let friend = try await start("friend", seeds: [inside], security: WireSecurity(label: label, keyring: Self.key))
+            let ours = WireSecurity(label: label, keyring: Self.key)
+            let friend = try await start("friend", seeds: [inside], security: ours)
             // The friend began later and is in: the stranger had its time.
             #expect(await eventually { live(inside) == ["friend", "inside"] })
             #expect(live(outside) == ["outside"])
@@ -120,7 +121,8 @@ struct GossipTests {
         for _ in 0..<50 {
             let client = HTTPClient(port: Int(a.endpoint.port))
             client.timeoutSeconds = 5
-            let bytes = (0..<Int.random(in: 1..<2000, using: &random)).map { _ in UInt8.random(in: 0...13, using: &random) }
+            let count = Int.random(in: 1..<2000, using: &random)
+            let bytes = (0..<count).map { _ in UInt8.random(in: 0...13, using: &random) }
             try? client.connect()
             try? client.send(bytes)
             client.close()

@@ -44,7 +44,7 @@ class Member:
     def command(self, seed):
         key, label = self.options.aes_key, self.options.label
         if self.is_ours:
-            command = [ROOT / ".build/release/springg", "serve", "--require-jwt", "false", "--port", HTTP_PORT,
+            command = [self.options.springg, "serve", "--require-jwt", "false", "--port", HTTP_PORT,
                        "--bind-address", self.address, "--data-path", self.directory / self.name,
                        "--cluster-bind-port", GOSSIP_PORT, "--node-id", self.name, "--cluster-enabled", "true",
                        "--rate-limit-per-second", "0"]
@@ -169,6 +169,7 @@ def run(options, directory):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--agent", required=True, help="the program built from agent.go")
+    parser.add_argument("--springg", default=ROOT / ".build/release/springg", help="the program of our nodes")
     parser.add_argument("--ours", type=int, default=3)
     parser.add_argument("--theirs", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=1, help="how long to watch")

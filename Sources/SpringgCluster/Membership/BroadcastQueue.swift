@@ -36,12 +36,9 @@ package struct BroadcastQueue: Sendable {
         nextNumber += 1
     }
 
-    /// The messages for one packet.
-    /// - Parameters:
-    ///   - bytesMax: Room, in which each message costs `overhead` more than its bytes.
-    ///   - overhead: See there.
-    ///   - countMax: Messages at most.
-    ///   - limit: A message that has been taken so often is dropped.
+    /// The messages for one packet of `bytesMax`, in which each costs `overhead` more than its bytes.
+    ///
+    /// A message that has been taken `limit` times is dropped.
     mutating func take(bytesMax: Int, overhead: Int, countMax: Int, limit: Int) -> [[UInt8]] {
         var positions: [Int] = []
         var room = bytesMax

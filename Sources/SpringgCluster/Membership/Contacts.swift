@@ -1,4 +1,4 @@
-/// Endpoints that are tried when nobody alive is known there: the seeds, and where members were before they died.
+/// Addresses that are tried when nobody alive is known there: the seeds, and where members were before they died.
 ///
 /// Gossip alone never joins the halves of a split that lasted longer than the dead are remembered. So every node keeps
 /// trying, for ever, with a pause that doubles up to a bound.
@@ -49,7 +49,7 @@ package struct Contacts: Sendable {
 
     /// The contact that has been due for longest, its next turn set as if this attempt failed.
     ///
-    /// - Parameter excluded: Endpoints of the living, and one's own.
+    /// `excluded` are the addresses of the living, and one's own.
     mutating func next(now: Duration, excluding excluded: Set<NodeAddress>) -> NodeAddress? {
         let candidates = contacts.filter { $0.value.due <= now && !excluded.contains($0.key) }
         // In a fixed order, so that a run with the same seed repeats itself.

@@ -109,7 +109,8 @@ package struct Membership: Sendable {
 
     /// True when nothing that this node has to say of its leaving is left to be sent.
     package var hasLeft: Bool {
-        isLeaving && (!queue.contains(subject: options.name) || !members.values.contains { $0.isLive && !isMe($0.name) })
+        guard isLeaving else { return false }
+        return !queue.contains(subject: options.name) || !members.values.contains { $0.isLive && !isMe($0.name) }
     }
 
     func isMe(_ name: String) -> Bool { name == options.name }
@@ -159,10 +160,7 @@ package struct Membership: Sendable {
 
     /// Replaces what the node says of itself; it is announced when the rate of announcements allows.
     ///
-    /// - Parameters:
-    ///   - meta: At most 512 bytes; goes to everybody.
-    ///   - userState: Goes to whom we exchange states with.
-    ///   - now: The time.
+    /// `meta`, at most 512 bytes, goes to everybody, `userState` to whom we exchange states with.
     package mutating func setState(
         meta: [UInt8],
         userState: [UInt8],
@@ -191,7 +189,9 @@ package struct Membership: Sendable {
         var found: [Member] = []
         func look(at position: Int) {
             let name = roster[position]
-            guard let member = members[name], isWanted(member), !found.contains(where: { $0.name == name }) else { return }
+            guard let member = members[name], isWanted(member), !found.contains(where: { $0.name == name }) else {
+                return
+            }
             found.append(member)
         }
         // Drawing finds what is common quickly. The few that it may miss are looked for in order, from anywhere: in a

@@ -34,7 +34,7 @@ package struct MembershipOptions: Sendable {
 
     /// Members that are kept, the dead included: an attacker without a key may invent names.
     package var membersMax = 10_000
-    /// Endpoints beyond the seeds that are remembered when a member dies.
+    /// Addresses beyond the seeds that are remembered when a member dies.
     package var rememberedMax = 512
     /// Probes on behalf of others at once.
     package var forwardsMax = 1024

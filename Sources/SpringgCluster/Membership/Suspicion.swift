@@ -11,9 +11,9 @@ package struct Suspicion: Equatable, Sendable {
     private let confirmationsNeeded: Int
     private var accusers: Set<String>
 
-    /// - Parameters:
-    ///   - members: All that are known, self and the dead included.
-    ///   - accuser: Who said so first; does not count as a confirmation.
+    /// Begins with the first accuser, who does not count as a confirmation.
+    ///
+    /// `members` are all that are known, self and the dead included.
     init(began: Duration, members: Int, options: MembershipOptions, accuser: String) {
         let wanted = options.suspicionMultiplier - 2
         // In a small cluster there are not enough others to confirm.

@@ -44,7 +44,7 @@ package struct MessageSource: Equatable, Sendable {
     }
 }
 
-/// "Are you there?"
+/// Asks whether a node is there.
 package struct Ping: Equatable, Sendable {
     package var number: UInt32
     /// The name of the node that is meant; empty for whoever it is.
@@ -58,7 +58,7 @@ package struct Ping: Equatable, Sendable {
     }
 }
 
-/// "Ask that node for me whether it is there."
+/// Asks somebody to ask a node whether it is there.
 package struct IndirectPing: Equatable, Sendable {
     package var number: UInt32
     package var target: NodeAddress
@@ -76,7 +76,7 @@ package struct IndirectPing: Equatable, Sendable {
     }
 }
 
-/// "That node is suspect", or "is dead"; dead by its own word means that it left on purpose.
+/// Says that a node is suspect, or dead; dead by its own word means that it left on purpose.
 package struct Accusation: Equatable, Sendable {
     package var incarnation: UInt32
     package var node: String
@@ -89,7 +89,7 @@ package struct Accusation: Equatable, Sendable {
     }
 }
 
-/// "That node is alive, and this is what there is to know of it."
+/// Says that a node is alive, and what there is to know of it.
 package struct Alive: Equatable, Sendable {
     package var incarnation: UInt32
     package var node: String

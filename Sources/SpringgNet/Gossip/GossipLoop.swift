@@ -11,7 +11,7 @@ final class GossipLoop {
     private let security: WireSecurity
     private let sources: GossipSources
     private let board: MemberBoard
-    private let logger: Logger
+    private var journal: GossipJournal
 
     /// Nil before `begin` and after `end`.
     private var core: Membership?
@@ -30,7 +30,6 @@ final class GossipLoop {
     private var seedsOfSources: [[NodeAddress]]
     private var isLookingUp = false
     private var lookupFailures: Set<String> = []
-    private var quietUntil: [String: NIODeadline] = [:]
 
     init(
         eventLoop: any EventLoop,
@@ -43,7 +42,7 @@ final class GossipLoop {
         self.security = security
         self.sources = sources
         self.board = board
-        self.logger = logger
+        self.journal = GossipJournal(logger: logger)
         self.seedsOfSources = Array(repeating: [], count: sources.seeds.count)
     }
 
@@ -127,7 +126,7 @@ final class GossipLoop {
             case .send(let packet, let endpoint): self.send(packet, to: endpoint)
             case .dial(let stream, let endpoint, let request): self.dial(stream, endpoint, request)
             case .event(let event):
-                self.note(event)
+                self.journal.note(event)
                 isChanged = true
             }
         }
@@ -160,7 +159,8 @@ final class GossipLoop {
             let sealed = self.security.sealPacket(packet, using: &self.random)
         else { return }
         // What cannot be sent is lost, as any packet may be: probes will tell.
-        datagrams.writeAndFlush(AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: sealed)), promise: nil)
+        let envelope = AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: sealed))
+        datagrams.writeAndFlush(envelope, promise: nil)
     }
 
     func receive(_ packet: ByteBuffer, from address: SocketAddress) {
@@ -170,18 +170,12 @@ final class GossipLoop {
             do throws(WireError) {
                 let plain = try self.security.openPacket(bytes[...])
                 let (directives, refused) = try core.receive(packet: plain, from: sender, now: now)
-                if refused > 0 { self.refused("\(refused) parts of a packet", from: sender) }
+                if refused > 0 { self.journal.refused("\(refused) parts of a packet", from: sender) }
                 return directives
             } catch {
-                self.refused("a packet: \(error)", from: sender)
+                self.journal.refused("a packet: \(error)", from: sender)
                 return []
             }
-        }
-    }
-
-    private func refused(_ what: String, from sender: NodeAddress) {
-        self.sayOnce("refused \(sender.address)") {
-            self.logger.warning("Gossip refused \(what)", metadata: ["from": "\(sender)"])
         }
     }
 
@@ -254,7 +248,7 @@ final class GossipLoop {
     }
 
     func streamRefused(_ error: WireError, from sender: NodeAddress?) {
-        if let sender { self.refused("a stream: \(error)", from: sender) }
+        if let sender { self.journal.refused("a stream: \(error)", from: sender) }
     }
 
     // MARK: State and seeds
@@ -266,6 +260,8 @@ final class GossipLoop {
     }
 
     private func take(_ state: NodeState) {
+        // Also without news: the long dead are forgotten without a word.
+        defer { self.publish() }
         var timeless = state
         timeless.composedAt = self.lastState?.composedAt ?? 0
         guard timeless != self.lastState else { return }
@@ -277,7 +273,6 @@ final class GossipLoop {
                 now: now
             )
         }
-        self.publish()
     }
 
     private func lookUpSeeds() {
@@ -302,51 +297,10 @@ final class GossipLoop {
             }
         }
         for failure in failures.subtracting(self.lookupFailures).sorted() {
-            self.logger.warning("Seeds were not found, they are looked up again: \(failure)")
+            self.journal.seedsNotFound(failure)
         }
         self.lookupFailures = failures
         let seeds = self.seedsOfSources.flatMap { $0 }
         self.run { core, now in core.setSeeds(seeds, now: now) }
-    }
-
-    // MARK: Log
-
-    private func note(_ event: MembershipEvent) {
-        switch event {
-        case .joined(let member):
-            self.logger.info("Member joined", metadata: Self.metadata(member))
-        case .updated(let member):
-            self.logger.debug("Member changed", metadata: Self.metadata(member))
-        case .left(let member):
-            self.logger.info("Member left", metadata: Self.metadata(member))
-        case .failed(let member):
-            self.logger.warning("Member is gone without a word", metadata: Self.metadata(member))
-        case .refuted(let incarnation):
-            self.logger.info("Somebody took this node for gone", metadata: ["incarnation": "\(incarnation)"])
-        case .nameConflict(let name, let ours, let theirs):
-            self.sayOnce("conflict \(name)") {
-                self.logger.error(
-                    "Two nodes have one name: give each its own node_id",
-                    metadata: ["name": "\(name)", "known": "\(ours)", "other": "\(theirs)"]
-                )
-            }
-        case .refused(let endpoint, let reason):
-            self.sayOnce("join \(endpoint)") {
-                self.logger.warning("A cluster was not joined: \(reason)", metadata: ["at": "\(endpoint)"])
-            }
-        }
-    }
-
-    private static func metadata(_ member: Member) -> Logger.Metadata {
-        ["name": "\(member.name)", "address": "\(member.endpoint)"]
-    }
-
-    /// Of what others can make us say again and again, one line a minute is enough; and of what they invent, so many.
-    private func sayOnce(_ subject: String, _ say: () -> Void) {
-        let now = NIODeadline.now()
-        if self.quietUntil.count >= 1000 { self.quietUntil = self.quietUntil.filter { $0.value > now } }
-        guard self.quietUntil.count < 1000, self.quietUntil[subject].map({ $0 <= now }) ?? true else { return }
-        self.quietUntil[subject] = now + .minutes(1)
-        say()
     }
 }

@@ -40,7 +40,7 @@ package enum GossipError: Error, CustomStringConvertible {
 
 /// Bounds of what gossip holds and waits for.
 enum GossipLimits {
-    /// Streams of others at once; one more is closed as soon as it is accepted. Each exchange takes milliseconds.
+    /// Streams of others at once; one more is closed as soon as it is accepted.
     static let acceptedStreams = 64
     /// Streams to others at once.
     static let dialledStreams = 32

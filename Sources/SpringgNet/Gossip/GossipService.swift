@@ -54,8 +54,8 @@ package final class GossipService: Sendable {
     ///
     /// - Parameters:
     ///   - options: Addresses, seeds, keys.
-    ///   - state: What the node has to say of itself; asked every second, on a thread that may block.
     ///   - logger: Gets a line for each member that comes and goes.
+    ///   - state: What the node has to say of itself; asked every second, on a thread that may block.
     /// - Returns: The running service.
     /// - Throws: `GossipError`.
     package static func start(

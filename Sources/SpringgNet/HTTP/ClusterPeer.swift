@@ -13,7 +13,7 @@ struct ClusterPeer {
     var lastArchived: Double?
     let firstSeen: Double
     let lastSeen: Double
-    /// What one of our nodes says of itself beyond that; nil for this node, and for a foreign agent.
+    /// What one of our nodes says of itself beyond that; nil for a foreign agent.
     var state: NodeState?
 
     /// Counts as a member: suspicion is not yet a verdict.

@@ -104,7 +104,9 @@ extension Worker {
             lastSeen: now
         )
         own.vectorCount = self.context.database.vectorCount
-        let others = gossip?.members.filter { !$0.isSelf }.map { ClusterPeer($0, now: now) } ?? []
+        let members = gossip?.members ?? []
+        own.state = members.first { $0.isSelf }?.member.state
+        let others = members.filter { !$0.isSelf }.map { ClusterPeer($0, now: now) }
         var body = ResponseWriter(capacity: 1024)
         ClusterStatus(
             nodeID: own.nodeID,

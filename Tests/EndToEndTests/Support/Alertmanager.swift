@@ -31,7 +31,8 @@ final class Alertmanager {
                 "--cluster.advertise-address=127.0.0.1:\(gossipPort)",
             ] + peers.map { "--cluster.peer=127.0.0.1:\($0)" },
             environment: ["HOME": directory.path, "PATH": "/usr/bin:/bin"],
-            workingDirectory: directory.path
+            // It looks for its templates from here.
+            workingDirectory: RepositoryFiles.root + "/.build/agents"
         )
         client = HTTPClient(port: port)
         client.timeoutSeconds = 5
