@@ -76,7 +76,8 @@ struct FuzzTests {
     /// Something that was good once, or that never was.
     private static func mutated(_ seeds: [[UInt8]], using random: inout SeededRandom) -> [UInt8] {
         guard var bytes = seeds.randomElement(using: &random), !random.oneIn(20) else {
-            return (0..<Int.random(in: 0..<200, using: &random)).map { _ in UInt8.random(in: 0 ... .max, using: &random) }
+            return (0..<Int.random(in: 0..<200, using: &random)).map { _ in UInt8.random(in: 0 ... .max, using: &random)
+            }
         }
         for _ in 0..<Int.random(in: 0...3, using: &random) where !bytes.isEmpty {
             let position = Int.random(in: 0..<bytes.count, using: &random)

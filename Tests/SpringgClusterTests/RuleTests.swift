@@ -85,7 +85,10 @@ struct RuleTests {
     func refutation() throws {
         var subject = Subject()
         try subject.hears(Self.alive("b", 1, at: 2))
-        for accusation in [Message.suspect(Self.accusation("me", 3, by: "b")), .dead(Self.accusation("me", 9, by: "b"))] {
+        let accusations = [
+            Message.suspect(Self.accusation("me", 3, by: "b")), .dead(Self.accusation("me", 9, by: "b")),
+        ]
+        for accusation in accusations {
             let before = subject.core.me.incarnation
             let directives = try subject.hears(accusation)
             #expect(subject.core.me.incarnation > before && subject.core.me.status == .alive)
@@ -147,7 +150,7 @@ struct RuleTests {
         for directive in subject.pass(.seconds(60)) {
             switch directive {
             case .send(let packet, _):
-                asked += try Packet.decode(packet[...]).messages.count { if case .indirectPing = $0 { true } else { false } }
+                for case .indirectPing in try Packet.decode(packet[...]).messages { asked += 1 }
             case .dial(let stream, _, let request):
                 var reader = StreamReader(security: WireSecurity(), isFromDialler: true)
                 if case .message(.ping) = try reader.append(request) { dialled += 1 }
@@ -171,7 +174,8 @@ struct RuleTests {
                     switch directive {
                     case .dial(let stream, _, let request):
                         var reader = StreamReader(security: WireSecurity(), isFromDialler: true)
-                        guard way == "stream", case .message(.ping(let ping)) = try reader.append(request) else { continue }
+                        guard way == "stream", case .message(.ping(let ping)) = try reader.append(request)
+                        else { continue }
                         let ack = StreamMessage.message(.ack(number: ping.number, payload: nil))
                         _ = subject.core.streamAnswered(stream, ack, now: subject.now)
                     case .send(let packet, let to):

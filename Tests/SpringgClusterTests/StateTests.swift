@@ -30,7 +30,10 @@ struct StateTests {
         return state
     }
 
-    @Test("the long form says everything, the short form what fits, its own head always", arguments: [0, 1, 5, 11, 100])
+    @Test(
+        "the long form says everything, the short form what fits, its own head always",
+        arguments: [0, 1, 5, 11, 100]
+    )
     func forms(count: Int) throws {
         var random = SeededRandom.fromEnvironment("state with \(count) heads")
         var state = state(heads: count, using: &random)
