@@ -43,13 +43,10 @@ struct SimulatedCluster {
     private var cuts: Set<Int> = []
     private var events = EventHeap<Event>()
     private let seeds: [NodeAddress]
-    private let adjust: (inout MembershipOptions) -> Void
 
-    /// - Parameters:
-    ///   - count: Nodes, none of them running yet.
-    ///   - seed: Decides everything that is left to chance.
-    ///   - seedNodes: How many of them each node knows from the start.
-    init(_ count: Int, seed: UInt64, seedNodes: Int = 3, adjust: @escaping (inout MembershipOptions) -> Void = { _ in }) {
+    /// `count` nodes, none of them running yet; each knows the first `seedNodes` from the start, and `seed` decides
+    /// everything that is left to chance.
+    init(_ count: Int, seed: UInt64, seedNodes: Int = 3) {
         random = SeededRandom(seed: seed)
         nodes = (0..<count).map { index in
             let bytes = [10, 0, UInt8(index >> 8), UInt8(index & 255)]
@@ -57,15 +54,13 @@ struct SimulatedCluster {
             return Node(index: index, endpoint: NodeAddress(address, port: 7946), name: "node-\(index)")
         }
         seeds = nodes.prefix(seedNodes).map(\.endpoint)
-        self.adjust = adjust
     }
 
     // MARK: Fate
 
     mutating func start(_ index: Int) {
         precondition(nodes[index].core == nil, "node \(index) is running")
-        var options = MembershipOptions(name: nodes[index].name, endpoint: nodes[index].endpoint)
-        adjust(&options)
+        let options = MembershipOptions(name: nodes[index].name, endpoint: nodes[index].endpoint)
         var state = NodeState()
         state.apiPort = 8080
         state.vectorCount = UInt64(nodes[index].life)
@@ -90,6 +85,11 @@ struct SimulatedCluster {
     /// Ends a process without a word.
     mutating func crash(_ index: Int) {
         nodes[index].core = nil
+    }
+
+    mutating func restart(_ index: Int) {
+        crash(index)
+        start(index)
     }
 
     mutating func leave(_ index: Int) {
@@ -145,7 +145,9 @@ struct SimulatedCluster {
             guard core.nextTick <= now else { return schedule(node) }
             input(node) { core, now in core.tick(now: now) }
         case .packet(let sender, let node, let bytes):
-            input(node) { core, now in (try? core.receive(packet: bytes[...], from: sender, now: now).directives) ?? [] }
+            input(node) { core, now in
+                (try? core.receive(packet: bytes[...], from: sender, now: now).directives) ?? []
+            }
         case .request(let from, let life, let stream, let to, let bytes):
             serve(from, life, stream, to, bytes)
         case .answer(let node, let life, let stream, let bytes):
@@ -270,7 +272,8 @@ struct SimulatedCluster {
             let live = Set((nodes[index].core?.liveMembers ?? []).filter { $0.status == .alive }.map(\.name))
             let names = Set(running.map { nodes[$0].name })
             guard live != names else { return nil }
-            return "\(nodes[index].name) lacks \(names.subtracting(live).sorted()), has \(live.subtracting(names).sorted())"
+            let (lacking, extra) = (names.subtracting(live).sorted(), live.subtracting(names).sorted())
+            return "\(nodes[index].name) lacks \(lacking), has \(extra)"
         }.joined(separator: "; ")
     }
 }
