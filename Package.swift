@@ -2,7 +2,7 @@
 import PackageDescription
 
 // Imports run one way only, and Tests/RepositoryTests holds that:
-// springg, logdump → SpringgNet, SpringgTransfer → SpringgArchive → SpringgProjections → SpringgLog → C targets.
+// springg, logdump → SpringgNet, SpringgTransfer → SpringgArchive, SpringgCluster → SpringgProjections → SpringgLog → C targets.
 
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
@@ -58,10 +58,16 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        // Pure cores of what nodes say to each other: no sockets, no clock.
+        .target(
+            name: "SpringgCluster",
+            dependencies: ["SpringgLog", "CSpringg", "COpenSSL"],
+            swiftSettings: settings
+        ),
         .target(
             name: "SpringgNet",
             dependencies: [
-                "SpringgProjections", "SpringgLog", "CSpringg", "COpenSSL",
+                "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "COpenSSL",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -74,7 +80,8 @@ let package = Package(
         .executableTarget(
             name: "springg",
             dependencies: [
-                "SpringgConfiguration", "SpringgNet", "SpringgTransfer", "SpringgArchive", "SpringgProjections", "SpringgLog",
+                "SpringgConfiguration", "SpringgNet", "SpringgTransfer", "SpringgArchive", "SpringgCluster",
+                "SpringgProjections", "SpringgLog",
                 "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -127,9 +134,14 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(
+            name: "SpringgClusterTests",
+            dependencies: ["SpringgCluster", "SpringgLog", "SpringgTestKit"],
+            swiftSettings: settings
+        ),
+        .testTarget(
             name: "SpringgNetTests",
             dependencies: [
-                "SpringgNet", "SpringgProjections", "SpringgTestKit",
+                "SpringgNet", "SpringgCluster", "SpringgProjections", "SpringgTestKit",
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],

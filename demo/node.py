@@ -30,7 +30,8 @@ class Node:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         limits_off = ["--rate-limit-per-second", "0", "--bulk-cpu-threshold-percent", "0"]
-        place = ["--bind-address", "127.0.0.1", "--port", str(port), "--data-path", str(self.data)]
+        place = ["--bind-address", "127.0.0.1", "--port", str(port), "--data-path", str(self.data),
+                 "--cluster-enabled", "false"]
         started = time.monotonic()
         with open(self.directory / "node.log", "ab") as log:
             self.process = subprocess.Popen(

@@ -39,16 +39,42 @@ missing_packages() {
     done
 }
 
-install_packages() {
-    local as_root=()
-    if [ "$(id -u)" -ne 0 ]; then
-        command -v sudo >/dev/null || fail "as root, run: apt-get install $*"
-        as_root=(sudo)
-    fi
-    echo "setup: installing $*"
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then as_root=(sudo); fi
+
+update_lists() {
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update -qq </dev/null
+}
+
+install_packages() {
+    [ "${#as_root[@]}" -eq 0 ] || command -v sudo >/dev/null || fail "as root, run: apt-get install $*"
+    echo "setup: installing $*"
+    update_lists
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" </dev/null
+}
+
+# A real memberlist agent for the tests of the cluster. Unpacked, not installed: installing it would start its service.
+agent="prometheus-alertmanager"
+agents="$(cd "$(dirname "$0")/.." && pwd)/.build/agents"
+
+fetch_agent() {
+    local place
+    place=$(mktemp -d)
+    echo "setup: unpacking $agent below .build"
+    if ! (cd "$place" && { apt-get download -qq "$agent" 2>/dev/null || { update_lists && apt-get download -qq "$agent"; }; })
+    then
+        rm -rf "$place"
+        fail "cannot download the Debian package $agent, which the tests of the cluster need"
+    fi
+    mkdir -p "$agents"
+    dpkg -x "$place/$agent"*.deb "$place"
+    # Debian's build reads its templates from /usr/share only, where they are not. A path of the same length that is
+    # relative to the working directory leads to those that were unpacked.
+    LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|./sr/share/prometheus/alertmanager|g' "$place/usr/bin/$agent"
+    cp -r "$place/usr" "$agents/"
+    ln -sfn usr "$agents/sr"
+    rm -rf "$place"
 }
 
 check_swift
@@ -57,3 +83,4 @@ mapfile -t missing < <(missing_packages)
 if [ "${#missing[@]}" -gt 0 ]; then
     install_packages "${missing[@]}"
 fi
+[ -x "$agents/usr/bin/$agent" ] || fetch_agent

@@ -253,19 +253,60 @@ public enum Keys {
         GoDuration.seconds(300),
         "Accepted, see s3_bucket."
     )
+
+    // MARK: Cluster
+
     /// Whether nodes form a cluster.
     public static let clusterEnabled = ConfigurationKey(
         "cluster_enabled",
         true,
-        "Accepted; this version runs as a single node, and a start with it set to true warns. "
-            + "While true, /internal/cluster/status answers with this node alone."
+        "Whether this node is of a cluster: it opens its gossip port when this is set to true, or when cluster_seeds are given. "
+            + "So far nodes only know of each other: nothing is replicated."
     )
     /// Port of the gossip.
     public static let clusterBindPort = ConfigurationKey(
         "cluster_bind_port",
         7946,
-        "Accepted, see cluster_enabled."
+        "Port of the gossip, UDP and TCP, 1 to 65535."
     ) { (1...65535).contains($0) ? nil : "invalid cluster_bind_port: \($0) (must be 1 to 65535)" }
+    /// Address of the gossip.
+    public static let clusterBindAddress = ConfigurationKey(
+        "cluster_bind_address",
+        "",
+        "Address on which gossip listens; empty = bind_address."
+    )
+    /// Address that others are told.
+    public static let clusterAdvertiseAddress = ConfigurationKey(
+        "cluster_advertise_address",
+        "",
+        "Numeric address under which other nodes reach this one; empty = cluster_bind_address, or this machine's own."
+    )
+    /// Where to find others.
+    public static let clusterSeeds = ConfigurationKey(
+        "cluster_seeds",
+        "",
+        "Some nodes of the cluster, separated by commas: name, address, name:port or [address]:port. "
+            + "Names are looked up again and again."
+    )
+    /// Name of the node.
+    public static let nodeID = ConfigurationKey(
+        "node_id",
+        "",
+        "Name of this node, unlike that of any other; empty = local- and its address."
+    ) { $0.utf8.count <= 128 ? nil : "invalid node_id: longer than 128 bytes" }
+    /// Name of the cluster.
+    public static let clusterLabel = ConfigurationKey(
+        "cluster_label",
+        "",
+        "Name of the cluster; gossip of another is refused. Agents of memberlist before 0.3 know no labels."
+    ) { $0.utf8.count <= 255 ? nil : "invalid cluster_label: longer than 255 bytes" }
+    /// Keys of the gossip.
+    public static let clusterKeys = ConfigurationKey(
+        "cluster_keys",
+        "",
+        "AES keys of 16, 24 or 32 bytes in base64, separated by commas: the first encrypts gossip, each decrypts it.",
+        isSecret: true
+    )
 
     /// All of them, in the order of the reference.
     public static let all: [any AnyConfigurationKey] = [
@@ -275,7 +316,8 @@ public enum Keys {
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
         logFormat, s3Bucket, s3Region, s3Endpoint, s3Prefix, s3ForcePathStyle, s3SSE, s3SSEKMSKeyID, s3SyncInterval,
-        clusterEnabled, clusterBindPort,
+        clusterEnabled, clusterBindPort, clusterBindAddress, clusterAdvertiseAddress, clusterSeeds, nodeID,
+        clusterLabel, clusterKeys,
     ]
 
     /// The setting of a name, or nil.

@@ -328,6 +328,9 @@ public final class Database: Sendable {
     /// Whose events this node writes.
     public var origin: OriginID { log.origin }
 
+    /// How far the log holds each origin's events.
+    public var versionVector: VersionVector { log.versionVector }
+
     /// Writes.
     ///
     /// Each command is validated in log order, appended, synced and applied; then `completion` is called once, on the

@@ -5,8 +5,10 @@ package import SpringgLog
 /// Members are the visible rows' (id, version) pairs, so equal digests mean equal rows: a version names one event, and
 /// an event has one value. Adding and removing cost one hash each.
 public struct StateDigest: Equatable, Hashable, Sendable, CustomStringConvertible {
-    private(set) var low: UInt64 = 0
-    private(set) var high: UInt64 = 0
+    /// The lower half of the sum.
+    public private(set) var low: UInt64 = 0
+    /// The upper half of the sum.
+    public private(set) var high: UInt64 = 0
 
     /// The digest of the empty set.
     public init() {}

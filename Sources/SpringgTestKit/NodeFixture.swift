@@ -136,6 +136,7 @@ public final class NodeFixture {
     private func serveArguments() throws -> [String] {
         var flags = flags
         if flags["port"] == nil { flags["port"] = String(try Socket.freePort()) }
+        if flags["cluster-bind-port"] == nil { flags["cluster-bind-port"] = String(try Socket.freePort()) }
         return ["serve"]
             + flags.sorted { $0.key < $1.key }.flatMap {
                 $0.value.isEmpty ? ["--" + $0.key] : ["--" + $0.key, $0.value]

@@ -1,7 +1,7 @@
 import Glibc
 
 /// TCP connections of tests, as plain descriptors.
-enum Socket {
+package enum Socket {
     /// Connects to a port of an IPv4 address.
     ///
     /// The descriptor is blocking, closed in children, and has no Nagle delay.
@@ -50,7 +50,7 @@ enum Socket {
     }
 
     /// A port of the loopback that nobody listens on at this moment.
-    static func freePort() throws -> Int {
+    package static func freePort() throws -> Int {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         return try bindToFreePort(descriptor)

@@ -62,6 +62,12 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.s3SyncInterval) var s3SyncInterval: String?
     @Option(Keys.clusterEnabled) var clusterEnabled: String?
     @Option(Keys.clusterBindPort) var clusterBindPort: String?
+    @Option(Keys.clusterBindAddress) var clusterBindAddress: String?
+    @Option(Keys.clusterAdvertiseAddress) var clusterAdvertiseAddress: String?
+    @Option(Keys.clusterSeeds) var clusterSeeds: String?
+    @Option(Keys.nodeID) var nodeID: String?
+    @Option(Keys.clusterLabel) var clusterLabel: String?
+    @Option(Keys.clusterKeys) var clusterKeys: String?
 
     /// Key name → text, of the flags that were given.
     func given() -> [String: String] {

@@ -8,6 +8,8 @@ import SpringgProjections
 struct Node {
     let database: Database
     let server: APIServer
+    /// Nil when this node looks for no others.
+    let gossip: GossipService?
     let logger: Logger
     let graceSeconds: Double
     private let bindAddress: String
@@ -21,14 +23,24 @@ struct Node {
         let database =
             try past.map { try $0.open(databaseOptions(settings) { _ in }, logger: logger) }
             ?? open(settings, logger: logger)
-        let options = serverOptions(settings)
+        var wanted = serverOptions(settings)
         do {
+            // The past is nobody's peer.
+            wanted.gossip = try past == nil ? startGossip(settings, database: database, logger: logger) : nil
+            let (options, gossip) = (wanted, wanted.gossip)
             let server = try Blocking.wait {
-                try await APIServer.start(database: database, options: options, logger: logger)
+                do {
+                    return try await APIServer.start(database: database, options: options, logger: logger)
+                } catch {
+                    // Without a server the node is no member.
+                    await gossip?.stop()
+                    throw error
+                }
             }
             return Node(
                 database: database,
                 server: server,
+                gossip: gossip,
                 logger: logger,
                 graceSeconds: settings[Keys.shutdownGrace].seconds,
                 bindAddress: options.host
@@ -52,9 +64,14 @@ struct Node {
     ///
     /// Blocks the calling thread.
     func stop() {
-        let (server, grace) = (server, graceSeconds)
+        let (server, gossip, grace) = (server, gossip, graceSeconds)
+        // First of all the others hear of it, while running requests are finished.
+        gossip?.leave()
         // The closure cannot throw; the bridge is written for both cases.
-        try? Blocking.wait { await server.shutdown(gracePeriodSeconds: grace) }
+        try? Blocking.wait {
+            await server.shutdown(gracePeriodSeconds: grace)
+            await gossip?.stop()
+        }
         database.close()
     }
 
@@ -202,7 +219,7 @@ struct Node {
             logger.warning("s3_bucket is set, but the S3 archive is not in this version: nothing is archived")
         }
         if settings.isSet(Keys.clusterEnabled), settings[Keys.clusterEnabled] {
-            logger.warning("cluster_enabled is true, but this version runs as a single node: nothing is replicated")
+            logger.warning("cluster_enabled is true: nodes know of each other, but this version replicates nothing")
         }
     }
 }

@@ -29,7 +29,8 @@ struct CodeTests {
             "print(", "Date()", "UUID()", "ContinuousClock.now", "SuspendingClock.now", "Task {", "Task.detached",
         ]
         for directory in [
-            "SpringgLog", "SpringgProjections", "SpringgTransfer", "SpringgArchive", "SpringgConfiguration",
+            "SpringgLog", "SpringgProjections", "SpringgTransfer", "SpringgArchive", "SpringgCluster",
+            "SpringgConfiguration",
         ] {
             for file in try Repository.files(in: "Sources/" + directory, suffix: ".swift") {
                 for (number, line) in file.lines.enumerated() {

@@ -15,26 +15,24 @@ struct ImportTests {
         ("Sources/SpringgTransfer", system.union(["CSpringg", "SpringgLog", "SpringgProjections"])),
         (
             "Sources/SpringgArchive",
-            system.union(["CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgLog", "SpringgProjections"])
-        ),
-        (
-            "Sources/SpringgArchive",
             system.union([
                 "CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgConfiguration", "SpringgLog", "SpringgProjections",
             ])
         ),
+        ("Sources/SpringgCluster", system.union(["CSpringg", "COpenSSL", "SpringgLog"])),
         (
             "Sources/SpringgNet",
             system.union(nio).union(foundation).union([
-                "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgArchive", "SpringgLog", "SpringgProjections",
+                "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgArchive", "SpringgCluster", "SpringgLog",
+                "SpringgProjections",
             ])
         ),
         ("Sources/SpringgConfiguration", ["CSpringg"]),
         (
             "Sources/springg",
             system.union(foundation).union([
-                "ArgumentParser", "CSpringgBuild", "Dispatch", "Logging", "SpringgArchive", "SpringgConfiguration",
-                "SpringgLog", "SpringgNet", "SpringgProjections", "SpringgTransfer",
+                "ArgumentParser", "CSpringgBuild", "Dispatch", "Logging", "SpringgArchive", "SpringgCluster",
+                "SpringgConfiguration", "SpringgLog", "SpringgNet", "SpringgProjections", "SpringgTransfer",
             ])
         ),
         (

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import SpringgCluster
 import SpringgProjections
 
 /// `/internal/…`: what nodes and operators ask.
@@ -88,18 +89,28 @@ extension Worker {
 
     // MARK: Status
 
-    /// The cluster as this node sees it: this version runs as a single node, so it sees itself.
+    /// The cluster as this node sees it.
     func clusterStatus(localAddress: String) throws(RequestError) -> Answer {
         guard self.context.options.clusterEnabled else {
             throw RequestError(.serviceUnavailable, "Clustering not enabled")
         }
+        let now = CivilTime.now()
+        let gossip = self.context.options.gossip
+        let ownName = gossip?.nodeName ?? self.context.options.nodeID
+        var own = ClusterPeer(
+            nodeID: ownName.isEmpty ? "local-\(localAddress)" : ownName,
+            address: gossip.map { "\($0.endpoint.address)" } ?? localAddress,
+            firstSeen: self.context.started,
+            lastSeen: now
+        )
+        own.vectorCount = self.context.database.vectorCount
+        let members = gossip?.members ?? []
+        own.state = members.first { $0.isSelf }?.member.state
+        let others = members.filter { !$0.isSelf }.map { ClusterPeer($0, now: now) }
         var body = ResponseWriter(capacity: 1024)
         ClusterStatus(
-            nodeID: self.context.options.nodeID.isEmpty ? "local-\(localAddress)" : self.context.options.nodeID,
-            address: localAddress,
-            vectorCount: self.context.database.vectorCount,
-            started: self.context.started,
-            now: CivilTime.now(),
+            nodeID: own.nodeID,
+            peers: ([own] + others).sorted { $0.nodeID < $1.nodeID },
             memory: self.context.database.memory,
             indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
             requestsPerSecond: self.context.requests.perSecondLastMinute,
@@ -111,14 +122,8 @@ extension Worker {
 
 /// What `/internal/cluster/status` shows, indented for human readers.
 struct ClusterStatus {
-    /// How a node that has never been archived says so.
-    private static let never = "0001-01-01T00:00:00Z"
-
     let nodeID: String
-    let address: String
-    let vectorCount: Int
-    let started: Double
-    let now: Double
+    let peers: [ClusterPeer]
     let memory: MemoryUse
     let indexes: [(name: String, memoryBytes: Int)]
     let requestsPerSecond: Double
@@ -127,21 +132,14 @@ struct ClusterStatus {
     func write(to body: inout ResponseWriter) {
         body.raw("{\n  \"status\": \"success\",\n  \"data\": {\n    \"responding_node\": ")
         body.string(self.nodeID)
-        body.raw(",\n    \"cluster_size\": 1,\n    \"peers\": {\n      ")
-        body.string(self.nodeID)
-        body.raw(": {\n        \"node_id\": ")
-        body.string(self.nodeID)
-        body.raw(",\n        \"ip\": ")
-        body.string(self.address)
-        body.raw(",\n        \"last_s3_sync\": ")
-        body.string(Self.never)
-        body.raw(",\n        \"vector_count\": ")
-        body.integer(self.vectorCount)
-        body.raw(",\n        \"first_seen\": ")
-        body.string(CivilTime.rfc3339(self.started))
-        body.raw(",\n        \"last_seen\": ")
-        body.string(CivilTime.rfc3339(self.now))
-        body.raw("\n      }\n    },\n    \"memory\": {\n      \"total_mb\": ")
+        body.raw(",\n    \"cluster_size\": ")
+        body.integer(self.peers.count { $0.isLive })
+        body.raw(",\n    \"peers\": {")
+        for (position, peer) in self.peers.enumerated() {
+            body.raw(position == 0 ? "\n      " : ",\n      ")
+            peer.write(to: &body)
+        }
+        body.raw("\n    },\n    \"memory\": {\n      \"total_mb\": ")
         self.writeMemory(to: &body)
         body.raw("\n    },\n    \"qps\": {\n      \"last_minute\": ")
         body.double(self.requestsPerSecond)

@@ -41,6 +41,9 @@ public struct ServerOptions: Sendable {
     /// Name under which this node shows itself in the cluster's status; empty = `local-<address>`.
     public var nodeID = ""
 
+    /// Who is in the cluster; nil where nobody looks.
+    package var gossip: GossipService?
+
     /// Options with the defaults: no authentication, all limits on.
     public init() {}
 }

@@ -1,0 +1,63 @@
+package import SpringgLog
+
+/// What a node tells the others about itself; they take it as a hint and verify what matters.
+package struct NodeState: Equatable, Sendable {
+    /// Whether a node takes writes.
+    package enum WriteState: UInt8, Sendable {
+        case writable, readOnly, unhealthy
+    }
+
+    /// How far the node has got with one index, for finding where two nodes differ.
+    package struct Digest: Hashable, Sendable {
+        package var low: UInt64
+        package var high: UInt64
+
+        package init(low: UInt64, high: UInt64) {
+            self.low = low
+            self.high = high
+        }
+    }
+
+    /// Unix time in milliseconds at which this was put together; of two states of one node the later counts.
+    package var composedAt: UInt64 = 0
+    /// Port of the HTTP API, on the address of the gossip; 0 when unknown.
+    package var apiPort: UInt16 = 0
+    /// The program's version.
+    package var version = ""
+    /// Oldest and newest version of the protocol between nodes that it speaks.
+    package var protocols: ClosedRange<UInt8> = 1...1
+    package var vectorCount: UInt64 = 0
+    /// Unix time in milliseconds of its last archiving; 0 for never.
+    package var lastArchivedAt: UInt64 = 0
+    /// Below this it will give out no clock reading any more.
+    package var hlcFloor = HLC(0)
+    package var writeState = WriteState.writable
+    /// Whose events it writes.
+    package var origin = OriginID.none
+    /// Origins and how far it holds them; the short form may lack some.
+    package var heads = VersionVector()
+    /// Origins that the short form had no room for.
+    package var omittedHeads = 0
+    /// Hash of all heads: equal for two nodes that hold the same events.
+    package var headsHash: UInt64 = 0
+    /// Digest of everything visible.
+    package var digest = Digest(low: 0, high: 0)
+    /// Digests of the indexes; in the long form only.
+    package var indexDigests: [String: Digest] = [:]
+
+    package init() {}
+
+    /// Takes all heads and computes their hash.
+    package mutating func setHeads(_ heads: VersionVector) {
+        self.heads = heads
+        omittedHeads = 0
+        var bytes: [UInt8] = []
+        for origin in heads.origins {
+            bytes.appendBigEndian(origin.high)
+            bytes.appendBigEndian(origin.low)
+            bytes.appendBigEndian(heads[origin].sequence.rawValue)
+            bytes.appendBigEndian(heads[origin].chain)
+        }
+        headsHash = bytes.withUnsafeBytes { Checksum.hash64($0) }
+    }
+}

@@ -1,0 +1,10 @@
+/// CRC-32 of IEEE 802.3, as in zlib; "123456789" gives 0xCBF43926.
+package enum CRC32 {
+    private static let table: [UInt32] = (0..<256).map { byte in
+        (0..<8).reduce(UInt32(byte)) { crc, _ in crc & 1 == 1 ? crc >> 1 ^ 0xEDB8_8320 : crc >> 1 }
+    }
+
+    package static func checksum(_ bytes: some Collection<UInt8>) -> UInt32 {
+        ~bytes.reduce(~0) { crc, byte in crc >> 8 ^ table[Int((crc ^ UInt32(byte)) & 0xFF)] }
+    }
+}

@@ -1,0 +1,79 @@
+import SpringgCluster
+
+/// A member of the cluster as `/internal/cluster/status` shows it: the fields of the Go program, and what gossip adds.
+struct ClusterPeer {
+    /// How a node that has never been archived says so.
+    private static let never = "0001-01-01T00:00:00Z"
+
+    let nodeID: String
+    let address: String
+    var status = MemberStatus.alive
+    var vectorCount = 0
+    /// Seconds since 1970; nil for never.
+    var lastArchived: Double?
+    let firstSeen: Double
+    let lastSeen: Double
+    /// What one of our nodes says of itself beyond that; nil for a foreign agent.
+    var state: NodeState?
+
+    /// Counts as a member: suspicion is not yet a verdict.
+    var isLive: Bool { self.status == .alive || self.status == .suspect }
+
+    init(nodeID: String, address: String, firstSeen: Double, lastSeen: Double) {
+        self.nodeID = nodeID
+        self.address = address
+        self.firstSeen = firstSeen
+        self.lastSeen = lastSeen
+    }
+
+    init(_ member: ClusterMember, now: Double) {
+        self.init(
+            nodeID: member.member.name,
+            address: "\(member.member.endpoint.address)",
+            firstSeen: member.firstSeen,
+            lastSeen: member.lastSeen ?? now
+        )
+        self.status = member.member.status
+        self.state = member.member.state
+        // Who sends more vectors than there are numbers for is not believed, but shown.
+        self.vectorCount = Int(clamping: self.state?.vectorCount ?? 0)
+        self.lastArchived = self.state.flatMap { $0.lastArchivedAt > 0 ? Double($0.lastArchivedAt) / 1000 : nil }
+    }
+
+    func write(to body: inout ResponseWriter) {
+        body.string(self.nodeID)
+        body.raw(": {\n        \"node_id\": ")
+        body.string(self.nodeID)
+        body.raw(",\n        \"ip\": ")
+        body.string(self.address)
+        body.raw(",\n        \"last_s3_sync\": ")
+        body.string(self.lastArchived.map { CivilTime.rfc3339(min($0, Self.latest)) } ?? Self.never)
+        body.raw(",\n        \"vector_count\": ")
+        body.integer(self.vectorCount)
+        body.raw(",\n        \"first_seen\": ")
+        body.string(CivilTime.rfc3339(self.firstSeen))
+        body.raw(",\n        \"last_seen\": ")
+        body.string(CivilTime.rfc3339(self.lastSeen))
+        body.raw(",\n        \"status\": ")
+        body.string(self.statusWord)
+        if let state = self.state {
+            body.raw(",\n        \"api_port\": ")
+            body.integer(Int(state.apiPort))
+            body.raw(",\n        \"version\": ")
+            body.string(state.version)
+        }
+        body.raw("\n      }")
+    }
+
+    /// The last second of the year 9999, the last that the format of times can hold.
+    private static let latest = 253_402_300_799.0
+
+    private var statusWord: String {
+        switch self.status {
+        case .alive: "alive"
+        case .suspect: "suspect"
+        case .dead: "dead"
+        case .left: "left"
+        }
+    }
+}
