@@ -74,7 +74,8 @@ let package = Package(
         .executableTarget(
             name: "springg",
             dependencies: [
-                "SpringgConfiguration", "SpringgNet", "SpringgTransfer", "SpringgArchive", "SpringgProjections", "SpringgLog",
+                "SpringgConfiguration", "SpringgNet", "SpringgTransfer", "SpringgArchive", "SpringgProjections",
+                "SpringgLog",
                 "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),

@@ -15,7 +15,8 @@ extension EndToEnd {
         }
 
         @Test(arguments: [
-            [], ["serve"], ["generate-jwt"], ["init"], ["config"], ["import"], ["export"], ["version"], ["mark"], ["restore"], ["snapshot"],
+            [], ["serve"], ["generate-jwt"], ["init"], ["config"], ["import"], ["export"], ["version"], ["mark"],
+            ["restore"], ["snapshot"],
             ["snapshot", "create"], ["snapshot", "list"], ["snapshot", "verify"], ["snapshot", "restore"],
         ])
         func helpShowsExamples(_ command: [String]) throws {

@@ -15,10 +15,6 @@ struct ImportTests {
         ("Sources/SpringgTransfer", system.union(["CSpringg", "SpringgLog", "SpringgProjections"])),
         (
             "Sources/SpringgArchive",
-            system.union(["CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgLog", "SpringgProjections"])
-        ),
-        (
-            "Sources/SpringgArchive",
             system.union([
                 "CSpringg", "CZstd", "CCurl", "COpenSSL", "SpringgConfiguration", "SpringgLog", "SpringgProjections",
             ])
