@@ -39,7 +39,8 @@ package struct DeepCheck {
         let files = CheckpointFiles(directory: directory, fileSystem: fileSystem)
         for lsn in try Log.io({ () throws(FileSystemError) in try files.all() }).reversed() {
             do throws(CheckpointDamage) {
-                let (state, base) = try Materializer.restore(lsn, from: directory, fileSystem)
+                let (state, base, damagedGraphs) = try Materializer.restore(lsn, from: directory, fileSystem)
+                findings += damagedGraphs.map { Finding(lsn: lsn, verdict: .damaged($0)) }
                 expected.append(Expected(base: base, digest: state.digest, indexes: digests(state)))
             } catch {
                 findings.append(Finding(lsn: lsn, verdict: .damaged("\(error)")))
@@ -83,7 +84,7 @@ package struct DeepCheck {
         let files = CheckpointFiles(directory: data + "/checkpoints", fileSystem: fileSystem)
         for lsn in try Log.io({ () throws(FileSystemError) in try files.all() }).reversed() where lsn >= trimmed {
             if let restored = try? Materializer.restore(lsn, from: data + "/checkpoints", fileSystem) {
-                return restored
+                return (restored.materializer, restored.base)
             }
         }
         throw LogError.corrupt(
