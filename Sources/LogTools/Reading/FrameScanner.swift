@@ -205,6 +205,8 @@ package final class FrameScanner {
     }
 
     /// A frame header that is damaged: the envelope behind it may tell how far the record goes.
+    ///
+    /// Its LSN is what the frame behind it says; if that is damaged too, the lowest that it can have.
     private func passHeader() throws(LogError) -> Step {
         let offset = place.offset
         let lengths = try window.bytes(at: offset, Frame.headerBytes + 4)
