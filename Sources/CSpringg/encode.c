@@ -47,6 +47,26 @@ INLINE springg_code encode_s8(const float *vector, size_t count, size_t bytes, i
     return result;
 }
 
+INLINE float loss_s8(const float *vector, float scale, const int8_t *code, float factor, size_t count) {
+    float lanes[LANES] = {0};
+    size_t i = 0;
+    for (; i + LANES <= count; i += LANES) {
+        for (size_t lane = 0; lane < LANES; lane++) {
+            float lost = vector[i + lane] * scale - (float)code[i + lane] * factor;
+            lanes[lane] += lost * lost;
+        }
+    }
+    for (; i < count; i++) {
+        float lost = vector[i] * scale - (float)code[i] * factor;
+        lanes[0] += lost * lost;
+    }
+    float sum = 0;
+    for (size_t lane = 0; lane < LANES; lane++) {
+        sum += lanes[lane];
+    }
+    return sum;
+}
+
 // The level that stands for a component, 0 … 15 for -7.5 … 7.5 steps.
 INLINE float level_of(float component, float inverse_step) {
     float level = component * inverse_step + 7.5f;
@@ -148,6 +168,11 @@ static int32_t decode_u4_portable(const uint8_t *code, size_t count, size_t byte
     return decode_u4(code, count, bytes, components);
 }
 
+static float loss_s8_portable(const float *vector, float scale, const int8_t *code, float factor, size_t count) {
+    return loss_s8(vector, scale, code, factor, count);
+}
+
+static float (*chosen_loss)(const float *, float, const int8_t *, float, size_t) = loss_s8_portable;
 static int32_t (*chosen_decode)(const uint8_t *, size_t, size_t, int8_t *) = decode_u4_portable;
 static springg_code (*chosen_s8)(const float *, size_t, size_t, int8_t *) = encode_s8_portable;
 static float (*chosen_u4)(const float *, size_t, size_t, uint8_t *) = encode_u4_portable;
@@ -171,12 +196,19 @@ __attribute__((target("avx2"))) static int32_t decode_u4_avx2(
     return decode_u4(code, count, bytes, components);
 }
 
+__attribute__((target("avx2"))) static float loss_s8_avx2(
+    const float *vector, float scale, const int8_t *code, float factor, size_t count
+) {
+    return loss_s8(vector, scale, code, factor, count);
+}
+
 __attribute__((constructor)) static void choose(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2")) {
         chosen_s8 = encode_s8_avx2;
         chosen_u4 = encode_u4_avx2;
         chosen_decode = decode_u4_avx2;
+        chosen_loss = loss_s8_avx2;
     }
 }
 #endif
@@ -191,4 +223,8 @@ float springg_encode_u4(const float *vector, size_t count, size_t bytes, uint8_t
 
 int32_t springg_decode_u4(const uint8_t *code, size_t count, size_t bytes, int8_t *components) {
     return chosen_decode(code, count, bytes, components);
+}
+
+float springg_loss_s8(const float *vector, float scale, const int8_t *code, float factor, size_t count) {
+    return chosen_loss(vector, scale, code, factor, count);
 }

@@ -161,6 +161,7 @@ public final class Database: Sendable {
         let files = CheckpointFiles(directory: options.dataPath + "/checkpoints", fileSystem: fileSystem)
         let threads = options.indexingThreads > 0 ? options.indexingThreads : sysconf(Int32(_SC_NPROCESSORS_ONLN))
         let (materializer, base, checkpoint) = restoreNewest(files, threads: threads)
+        materializer.resources.memory.limit.store(options.maxMemoryBytes, ordering: .relaxed)
         let indexer = Indexer(
             limits: .init(
                 unindexedRows: options.maxUnindexedRows,

@@ -80,13 +80,16 @@ enum ExactSearch {
             _ rows: UnsafePointer<UnsafeRawPointer?>,
             _ count: Int,
             products: UnsafeMutablePointer<Float>,
-            to best: inout BoundedHeap
+            to best: inout BoundedHeap,
+            accepting predicate: ((UInt32) -> Bool)? = nil
         ) {
             springg_dots_f32(unit.baseAddress, rows, store.layout.stride, count, products)
             for place in 0..<count {
                 guard let row = rows[place]?.assumingMemoryBound(to: Float.self) else { continue }
                 let score = score(products[place], store.scale(of: slots[place]).pointee, row)
-                if score >= best.threshold { best.offer(Candidate(score: score, slot: slots[place]), in: store) }
+                if score < best.threshold { continue }
+                if let predicate, !predicate(slots[place]) { continue }
+                best.offer(Candidate(score: score, slot: slots[place]), in: store)
             }
         }
 

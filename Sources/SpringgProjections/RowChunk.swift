@@ -8,6 +8,7 @@ import Synchronization
 ///     lifespans   capacity × Lifespan             which moments see the row
 ///     scales      capacity × Float32              1 / length of the vector; NaN: compute in double precision
 ///     details     capacity × Details              id, metadata, version
+///     codes       one pointer                     `RowCodes` of the rows that the graph does not hold yet, if any
 ///
 /// A slot's bytes are written while no reader can see the row, and never again before it is reclaimed.
 struct RowChunk {
@@ -29,6 +30,7 @@ struct RowChunk {
     let lifespans: UnsafeMutablePointer<Lifespan>
     let scales: UnsafeMutablePointer<Float>
     let details: UnsafeMutablePointer<Details>
+    let codes: UnsafeMutablePointer<Atomic<UnsafeMutableRawPointer?>>
 
     /// How the chunks of one store are laid out.
     struct Layout: Sendable {
@@ -56,8 +58,9 @@ struct RowChunk {
         private var lifespanOffset: Int { capacity * rowBytes }
         private var scaleOffset: Int { lifespanOffset + capacity * MemoryLayout<Lifespan>.stride }
         private var detailsOffset: Int { (scaleOffset + capacity * 4 + 15) & ~15 }
+        private var codesOffset: Int { detailsOffset + capacity * MemoryLayout<Details>.stride }
         /// Bytes of a chunk.
-        var bytes: Int { detailsOffset + capacity * MemoryLayout<Details>.stride }
+        var bytes: Int { codesOffset + 8 }
 
         func make() -> RowChunk {
             let base = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 4096)
@@ -65,8 +68,10 @@ struct RowChunk {
                 rows: base.bindMemory(to: Float.self, capacity: capacity * stride),
                 lifespans: (base + lifespanOffset).bindMemory(to: Lifespan.self, capacity: capacity),
                 scales: (base + scaleOffset).bindMemory(to: Float.self, capacity: capacity),
-                details: (base + detailsOffset).bindMemory(to: Details.self, capacity: capacity)
+                details: (base + detailsOffset).bindMemory(to: Details.self, capacity: capacity),
+                codes: (base + codesOffset).bindMemory(to: Atomic<UnsafeMutableRawPointer?>.self, capacity: 1)
             )
+            chunk.codes.initialize(to: Atomic(nil))
             for slot in 0..<capacity {
                 (chunk.lifespans + slot).initialize(to: Lifespan())
                 (chunk.details + slot).initialize(to: Details())
@@ -77,6 +82,8 @@ struct RowChunk {
 
     func destroy(_ layout: Layout) {
         for slot in 0..<layout.capacity { free(details[slot].text) }
+        codes.pointee.load(ordering: .relaxed)?.deallocate()
+        codes.deinitialize(count: 1)
         lifespans.deinitialize(count: layout.capacity)
         UnsafeMutableRawPointer(rows).deallocate()
     }

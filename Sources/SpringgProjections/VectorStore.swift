@@ -12,6 +12,7 @@ final class VectorStore: @unchecked Sendable {
     // immutable while they can see it (rows between birth and reclamation). The other fields are the writer's alone.
 
     let layout: RowChunk.Layout
+    let codesLayout: RowCodes.Layout
     private let epochs: ReadEpochs
     private let memory: MemoryAccount
 
@@ -30,6 +31,11 @@ final class VectorStore: @unchecked Sendable {
     /// How the slots stand with the graph.
     let ledger = LinkLedger()
 
+    /// Chunks that have codes.
+    let codedChunks = Atomic<Int>(0)
+    /// Codes whose linker ended while a search may still have read them.
+    private let retiredCodes = Mutex<[RetiredCodes]>([])
+
     // The writer's own.
     private var chunkCount = 0
     private var directoryCapacity = 16
@@ -43,6 +49,7 @@ final class VectorStore: @unchecked Sendable {
 
     init(dimensions: Int, epochs: ReadEpochs, memory: MemoryAccount) {
         layout = RowChunk.Layout(dimensions: dimensions)
+        codesLayout = RowCodes.Layout(layout)
         self.epochs = epochs
         self.memory = memory
         directory = Atomic(.allocate(capacity: directoryCapacity))
@@ -55,6 +62,7 @@ final class VectorStore: @unchecked Sendable {
         for chunk in 0..<chunkCount { chunks[chunk].destroy(layout) }
         chunks.deallocate()
         for old in retiredDirectories { old.deallocate() }
+        retiredCodes.withLock { for codes in $0 { codes.base.deallocate() } }
     }
 
     // MARK: - Reading, from any thread
@@ -190,6 +198,63 @@ final class VectorStore: @unchecked Sendable {
         return rows
     }
 
+    /// The codes of a slot's chunk; makes room for them, if it may and memory is plentiful, where there are none.
+    ///
+    /// In a walk (`ProjectionResources.walks`) that began before: they stay at least as long.
+    func codes(around slot: UInt32, making: Bool) -> RowCodes? {
+        let holder = chunk(Int(slot) >> layout.shift).codes
+        if let base = holder.pointee.load(ordering: .acquiring) { return codesLayout.codes(at: base) }
+        guard making, memory.isPlentiful(for: codesLayout.bytes) else { return nil }
+        let made = codesLayout.make()
+        let (isFirst, other) = holder.pointee.compareExchange(
+            expected: nil,
+            desired: made.base,
+            ordering: .acquiringAndReleasing
+        )
+        if isFirst {
+            codedChunks.wrappingAdd(1, ordering: .relaxed)
+            count(codesLayout.bytes)
+            return made
+        }
+        made.base.deallocate()
+        return other.map(codesLayout.codes)
+    }
+
+    /// Takes the codes of a slot's chunk out of sight, when none of its rows waits to be linked.
+    ///
+    /// The linker only. Searches in progress may still read and write them.
+    func takeCodes(around slot: UInt32) -> RetiredCodes? {
+        let number = Int(slot) >> layout.shift
+        let holder = chunk(number).codes
+        guard holder.pointee.load(ordering: .relaxed) != nil else { return nil }
+        let first = UInt32(number << layout.shift)
+        let end = min(first + UInt32(layout.capacity), UInt32(slotsUsed))
+        guard !(first..<end).contains(where: { ledger.contains(.queued, $0) }) else { return nil }
+        codedChunks.wrappingSubtract(1, ordering: .relaxed)
+        return holder.pointee.exchange(nil, ordering: .acquiringAndReleasing).map(RetiredCodes.init)
+    }
+
+    /// Codes that no search begins to read.
+    struct RetiredCodes: @unchecked Sendable {
+        // Why @unchecked: it is handed from owner to owner, and only deallocated.
+        fileprivate let base: UnsafeMutableRawPointer
+    }
+
+    /// Gives back the memory of codes that no search reads any more.
+    func free(_ codes: RetiredCodes) {
+        codes.base.deallocate()
+        count(-codesLayout.bytes)
+    }
+
+    /// Keeps codes that a search may still read to the end of the store.
+    func keep(_ codes: [RetiredCodes]) { retiredCodes.withLock { $0 += codes } }
+
+    /// When a visible row became so: no other row in its slot has the same.
+    @inline(__always)
+    func born(_ slot: UInt32) -> UInt64 {
+        chunk(Int(slot) >> layout.shift).lifespans[Int(slot) & layout.mask].born.load(ordering: .relaxed)
+    }
+
     /// Whether a row is seen at `moment`.
     @inline(__always)
     func isVisible(_ slot: UInt32, at moment: LSN) -> Bool {
@@ -313,7 +378,7 @@ final class VectorStore: @unchecked Sendable {
         let chunk = chunk(Int(slot) >> layout.shift)
         let place = Int(slot) & layout.mask
         let details = chunk.details[place]
-        free(details.text)
+        Glibc.free(details.text)
         countText(-VectorStore.textBytes(Int(details.idBytes) + Int(details.metadataBytes)))
         chunk.details[place] = RowChunk.Details()
         // Birth before death: see `isVisible`.
@@ -403,6 +468,15 @@ final class MemoryAccount: Sendable {
     func add(_ count: Int) { bytes.wrappingAdd(count, ordering: .relaxed) }
 
     var total: Int { bytes.load(ordering: .relaxed) }
+
+    /// Bytes that may be held; 0 for no limit.
+    let limit = Atomic<Int>(0)
+
+    /// Whether so many more may be taken for what only saves time: half of the limit is for what has to be there.
+    func isPlentiful(for count: Int) -> Bool {
+        let limit = limit.load(ordering: .relaxed)
+        return limit == 0 || total + count <= limit / 2
+    }
 }
 
 func == (a: UnsafeRawBufferPointer, b: UnsafeRawBufferPointer) -> Bool {

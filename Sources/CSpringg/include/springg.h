@@ -62,6 +62,9 @@ typedef struct springg_code {
 /// Writes round(127 × component / largest) for each component of a vector, and zeros up to `bytes`.
 springg_code springg_encode_s8(const float *vector, size_t count, size_t bytes, int8_t *code);
 
+/// Sum of the squares of component × scale - code × factor: of the difference between a vector and its code.
+float springg_loss_s8(const float *vector, float scale, const int8_t *code, float factor, size_t count);
+
 /// Writes the 4-bit code that lies closest to the vector's direction, of `bytes` bytes, as springg_dots_u4 reads it; returns the
 /// dot product of the code (component - 7.5) with the vector. Zero, and no code, for a vector of zeros.
 float springg_encode_u4(const float *vector, size_t count, size_t bytes, uint8_t *code);

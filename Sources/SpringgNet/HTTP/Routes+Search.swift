@@ -72,6 +72,8 @@ struct Search: Sendable {
         body.integer(plan.nodesVisited)
         body.raw(#","unindexed_scanned":"#)
         body.integer(plan.unindexedScanned)
+        body.raw(#","unindexed_compared":"#)
+        body.integer(plan.unindexedCompared)
         body.raw(#","exact_comparisons":"#)
         body.integer(plan.exactComparisons)
         body.raw(#","fell_back":"#)

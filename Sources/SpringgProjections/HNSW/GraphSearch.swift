@@ -20,6 +20,8 @@ public struct SearchPlan: Sendable, Equatable {
     public var nodesVisited = 0
     /// Rows compared because the graph did not hold them yet.
     public var unindexedScanned = 0
+    /// Those of them that were compared with their float32 components; a code ruled the others out.
+    public var unindexedCompared = 0
     /// Rows compared exactly, with their float32 components.
     public var exactComparisons = 0
     /// True when the walk led to too few visible rows, and every row was compared after all.
@@ -64,11 +66,13 @@ enum GraphSearch {
             var best = BoundedHeap(capacity: k)
             // First the rows that are not linked, then the walk: one that is being linked meanwhile is met at least once.
             var scanned: [Range<UInt32>] = []
+            var scan = UnlinkedScan(scorer, scratch)
             plan.unindexedScanned = store.forEachUnlinkedRun(at: moment) { slot, rows, scales, count in
-                scorer.offer(slot, rows, scales, count, to: &best, accepting: predicate)
+                scan.offer(slot, rows, scales, count, to: &best, accepting: predicate)
                 scanned.append(slot..<slot + UInt32(count))
             }
-            plan.exactComparisons = plan.unindexedScanned
+            plan.unindexedCompared = scan.compared
+            plan.exactComparisons = scan.compared
             // Only now: what another linked meanwhile is in the graph as it is now.
             let graph = current.graph
             guard let code = encode(scorer, scratch, graph), let (start, top) = graph.entryPoint() else { return nil }

@@ -20,6 +20,8 @@ final class Linker {
         let after: UInt64
         /// Nodes that were taken out of the graph.
         var nodes: [UInt32] = []
+        /// Codes of rows that the graph holds now.
+        var codes: [VectorStore.RetiredCodes] = []
         /// The graph they were taken out of; or one that was replaced, held so that no search has to free it.
         let graph: HNSWGraph
     }
@@ -46,6 +48,8 @@ final class Linker {
         store = graph.store
         self.memoryLimit = memoryLimit
     }
+
+    deinit { store.keep(unlinked.flatMap(\.codes)) }
 
     /// What is left.
     enum Progress {
@@ -89,6 +93,10 @@ final class Linker {
             if graph.changesSinceSweep * Linker.sweepShare > max(graph.count, 1024) { sweep() }
             return .working
         }
+        // Also those that a search made while the last of their rows were linked.
+        if ledger.count(.queued) == 0 {
+            retireCodes(around: stride(from: 0, to: UInt32(store.slotsUsed), by: store.layout.capacity))
+        }
         if graph.changesSinceSweep > 0 {
             let now = monotonicNanoseconds()
             guard isLast || now >= graph.sweepDue && !isPatient else { return .waiting }
@@ -125,7 +133,23 @@ final class Linker {
             guard !batch.isEmpty else { return }
             graph.insert(batch, team)
             for slot in batch { store.ledger.remove(.unlinked, slot) }
+            retireCodes(around: batch)
         } while monotonicNanoseconds() < end
+    }
+
+    /// Rows that are linked need no codes of their own.
+    private func retireCodes(around slots: some Swift.Sequence<UInt32>) {
+        guard store.codedChunks.load(ordering: .relaxed) > 0 else { return }
+        var last: UInt32?
+        let codes = slots.compactMap { slot in
+            let chunk = slot >> UInt32(store.layout.shift)
+            if chunk == last { return nil as VectorStore.RetiredCodes? }
+            last = chunk
+            return store.takeCodes(around: slot)
+        }
+        guard !codes.isEmpty else { return }
+        retire([], of: graph, codes)
+        release()
     }
 
     private func takeBatch() -> [UInt32] {
@@ -167,10 +191,10 @@ final class Linker {
     }
 
     /// Holds what a walk in progress may stand on: one that begins from here on finds no way to it.
-    private func retire(_ nodes: [UInt32], of graph: HNSWGraph) {
+    private func retire(_ nodes: [UInt32], of graph: HNSWGraph, _ codes: [VectorStore.RetiredCodes] = []) {
         let number = graph.walks.appliedLSN.rawValue + 1
         graph.walks.publish(LSN(number))
-        unlinked.append(Unlinked(after: number, nodes: nodes, graph: graph))
+        unlinked.append(Unlinked(after: number, nodes: nodes, codes: codes, graph: graph))
     }
 
     /// Puts neighbours next to each other in memory.
@@ -194,6 +218,7 @@ final class Linker {
                 store.ledger.insert(.released, next.graph.slot(of: node))
                 next.graph.free(node)
             }
+            for codes in next.codes { store.free(codes) }
             unlinked.removeFirst()
         }
     }
