@@ -26,7 +26,12 @@ package enum LogInput {
         }
         let base = path.utf8.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
         for (log, data) in [(base + "/log", base), (base, nil)] {
-            guard let segments = try? LogScan(directory: log, fileSystem: PosixFileSystem()).segments() else {
+            let segments: [(firstLSN: LSN, path: String)]
+            do throws(LogError) {
+                segments = try LogScan(directory: log, fileSystem: PosixFileSystem()).segments()
+            } catch {
+                // Not there: it may be the other kind of directory. Not to be read is another matter.
+                guard case .io(let cause) = error, [ENOENT, ENOTDIR].contains(cause.code) else { throw error }
                 continue
             }
             if !segments.isEmpty || data != nil {

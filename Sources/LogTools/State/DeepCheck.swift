@@ -83,6 +83,7 @@ package struct DeepCheck {
         guard trimmed > .zero, let data else { return (Materializer(), .beginning) }
         let files = CheckpointFiles(directory: data + "/checkpoints", fileSystem: fileSystem)
         for lsn in try Log.io({ () throws(FileSystemError) in try files.all() }).reversed() where lsn >= trimmed {
+            // One that is damaged has been named by then (`run`), or the log's start is refused for want of another.
             if let restored = try? Materializer.restore(lsn, from: data + "/checkpoints", fileSystem) {
                 return (restored.materializer, restored.base)
             }

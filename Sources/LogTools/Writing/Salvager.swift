@@ -113,7 +113,10 @@ package struct Salvager {
     private mutating func copyCheckpoint(to out: String) throws {
         guard let data else { return }
         let source = data + "/checkpoints"
-        guard let (restored, damaged) = try? CheckpointFiles.newest(in: source, fileSystem) else { return }
+        // A directory that cannot be read is no directory without checkpoints: what it holds may be all there is.
+        let (restored, damaged) = try Log.io { () throws(FileSystemError) in
+            try CheckpointFiles.newest(in: source, fileSystem)
+        }
         report.damagedCheckpoints = damaged
         guard let restored else { return }
         base = restored
@@ -132,6 +135,7 @@ package struct Salvager {
     private func start() throws -> LSN {
         let scan = LogScan(directory: log, fileSystem: fileSystem)
         guard let first = try scan.segments().first else { return .zero }
+        // A header that is damaged costs its own words only; the file's name says nearly the same.
         let trimmed = (try? scan.reader(first.path).header.continuesFrom) ?? first.firstLSN.previous
         return trimmed <= base.lsn ? trimmed : .zero
     }
