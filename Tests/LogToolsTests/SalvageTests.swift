@@ -213,6 +213,32 @@ struct SalvageTests {
         database.close()
     }
 
+    @Test("an error from any call: the salvage fails, or names what it left out, or has all of it")
+    func anyCallFails() throws {
+        let prepared = SimulatedFileSystem()
+        let digest = try SalvageTests.fill(prepared, rows: 30, checkpointAt: 24)
+        let first = try #require(ScannerHarness.segments(prepared).first)
+        try prepared.remove(first)
+        var failed = 0
+        for call in 1... {
+            let disk = prepared.copy()
+            let calls = disk.calls
+            disk.fail(callFromNow: call, .error(EIO))
+            let report = try? SalvageTests.salvage(disk)
+            if disk.calls - calls < call { break }
+            guard let report else {
+                failed += 1
+                continue
+            }
+            if report.damagedCheckpoints.isEmpty, report.damages.isEmpty {
+                let database = try SalvageTests.database(disk)
+                #expect(database.digest == digest, "call \(call)")
+                database.close()
+            }
+        }
+        #expect(failed > 10)
+    }
+
     @Test("a log whose beginning is gone is salvaged behind its checkpoint, or without one as a hole at the beginning")
     func beginningGone() throws {
         let disk = SimulatedFileSystem()
