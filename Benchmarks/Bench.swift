@@ -20,7 +20,7 @@ struct MeasureCommand: ParsableCommand {
         commandName: "measure",
         abstract: "Run sections of the benchmark; what is done without a command.",
         discussion: """
-            Sections: machine, adds, search, graph, json, http, replay, and, which run only when they are named, rest-search, \
+            Sections: machine, adds, search, graph, json, http, replay, rebuild, and, which run only when they are named, rest-search, \
             search-under-writes, churn and snapshot. Without a name about two minutes on two cores. Run it on a machine that does \
             nothing else, or read the figures per processor time first.
 
@@ -57,13 +57,13 @@ struct MeasureCommand: ParsableCommand {
     var json = false
 
     enum Section: String, CaseIterable, ExpressibleByArgument {
-        case machine, adds, search, graph, json, http, replay
+        case machine, adds, search, graph, json, http, replay, rebuild
         case restSearch = "rest-search"
         case searchUnderWrites = "search-under-writes"
         case churn, snapshot
 
         /// What runs when nothing is named.
-        static let short: [Section] = [.machine, .adds, .search, .graph, .json, .http, .replay]
+        static let short: [Section] = [.machine, .adds, .search, .graph, .json, .http, .replay, .rebuild]
     }
 
     func run() throws {
@@ -87,6 +87,7 @@ struct MeasureCommand: ParsableCommand {
                 case .json: JSONSection.measure(settings)
                 case .http: try HTTPSection.measure(settings)
                 case .replay: try ReplaySection.measure(settings)
+                case .rebuild: try RebuildSection.measure(settings)
                 case .restSearch: try RESTSearchSection.measure(settings)
                 case .searchUnderWrites: try SearchUnderWritesSection.measure(settings)
                 case .churn: try ChurnSection.measure(settings)

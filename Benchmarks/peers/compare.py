@@ -62,7 +62,7 @@ def say(text):
 
 
 def build(library, data_set, threads_list):
-    """Builds with each number of threads, and keeps the last: that of one thread, which is the same every time."""
+    """Builds with each number of threads, and keeps the last."""
     result = {"name": library.name, "build_seconds": {}, "points": {}}
     for threads in threads_list:
         seconds = library.build(threads)
@@ -165,8 +165,12 @@ def main():
     )
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the made sets (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, each library in turn (default: %(default)s)")
-    parser.add_argument("--only", help="libraries whose name contains one of these texts, separated by commas")
-    parser.add_argument("--quick-build", action="store_true", help="build with one thread only")
+    parser.add_argument("--only", help="libraries of these names, separated by commas (default: all)")
+    parser.add_argument(
+        "--build-threads",
+        default="2,1",
+        help="build with each number of threads, and search the last (default: %(default)s)",
+    )
     parser.add_argument("--place", default=".build/bench-data", help="where made sets are kept (default: %(default)s)")
     parser.add_argument("--out", default=".build/bench", help="directory of the results (default: %(default)s)")
     parser.add_argument("--from-json", metavar="FILE", help="measure nothing: draw and print the figures of a peers.json")
@@ -188,9 +192,9 @@ def main():
                 directory = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
             data_set = DataSet(directory)
             libraries = [Springg(arguments.program, data_set, kind) for kind in QUANTIZATIONS] + peers(data_set)
-            wanted = arguments.only.split(",") if arguments.only else [""]
-            libraries = [each for each in libraries if any(text in each.name for text in wanted) and each.knows()]
-            build_threads = [1] if arguments.quick_build else [2, 1]
+            wanted = arguments.only.split(",") if arguments.only else [each.name for each in libraries]
+            libraries = [each for each in libraries if each.name in wanted and each.knows()]
+            build_threads = [int(text) for text in arguments.build_threads.split(",")]
             before, started = others_busy(), own_seconds()
             figures["sets"].append(compare(data_set, libraries, arguments.rounds, build_threads))
             busy, own = others_busy() - before, own_seconds() - started

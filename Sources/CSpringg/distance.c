@@ -35,21 +35,28 @@ void springg_dots_f32_portable(
     }
 }
 
-double springg_dot_double(const float *a, const float *b, size_t count) {
-    double lanes[4] = {0};
+// The product of two floats is exact in double precision: with or without fused additions the sum is the same.
+__attribute__((always_inline)) static inline double dot_double(const float *a, const float *b, size_t count) {
+    double lanes[16] = {0};
     size_t i = 0;
-    for (; i + 4 <= count; i += 4) {
-        for (size_t lane = 0; lane < 4; lane++) {
+    for (; i + 16 <= count; i += 16) {
+        for (size_t lane = 0; lane < 16; lane++) {
             lanes[lane] += (double)a[i + lane] * (double)b[i + lane];
         }
     }
-    double sum = (lanes[0] + lanes[1]) + (lanes[2] + lanes[3]);
+    double sum = 0;
+    for (size_t lane = 0; lane < 16; lane++) {
+        sum += lanes[lane];
+    }
     for (; i < count; i++) {
         sum += (double)a[i] * (double)b[i];
     }
     return sum;
 }
 
+static double dot_double_portable(const float *a, const float *b, size_t count) { return dot_double(a, b, count); }
+
+static double (*chosen_dot_double)(const float *, const float *, size_t) = dot_double_portable;
 static float (*chosen_dot)(const float *, const float *, size_t) = springg_dot_portable;
 static void (*chosen_dot_rows)(
     const float *, const float *, size_t, size_t, size_t, float *) = springg_dot_rows_portable;
@@ -110,6 +117,10 @@ __attribute__((target("avx2,fma"))) static void dot_rows_avx2(
     }
 }
 
+__attribute__((target("avx2,fma"))) static double dot_double_avx2(const float *a, const float *b, size_t count) {
+    return dot_double(a, b, count);
+}
+
 // Rows asked for ahead of the one in hand.
 #define ROWS_AHEAD 3
 
@@ -137,6 +148,7 @@ __attribute__((constructor)) static void choose(void) {
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) {
         chosen_dot = dot_avx2_entry;
+        chosen_dot_double = dot_double_avx2;
         chosen_dot_rows = dot_rows_avx2;
         chosen_dots_f32 = dots_f32_avx2;
         has_avx2 = true;
@@ -145,6 +157,8 @@ __attribute__((constructor)) static void choose(void) {
 #endif
 
 float springg_dot(const float *a, const float *b, size_t count) { return chosen_dot(a, b, count); }
+
+double springg_dot_double(const float *a, const float *b, size_t count) { return chosen_dot_double(a, b, count); }
 
 void springg_dot_rows(
     const float *query, const float *rows, size_t stride, size_t count, size_t row_count, float *out

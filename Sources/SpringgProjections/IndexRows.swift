@@ -69,7 +69,6 @@ final class IndexRows {
     func apply(_ event: Event, version: EventVersion, seen: EventVersion, recordBytes: Int, lsn: LSN) {
         counters.logBytes += recordBytes
         counters.lastLSN = lsn
-        defer { index?.update(counters) }
         guard version > lifetime.deletedAt else { return }
         switch event {
         case .vectorPut(_, let id, let vector, let metadata):
@@ -142,8 +141,10 @@ final class IndexRows {
             drop(upTo: lifetime.deletedAt, createdAnew: lifetime.creation != before.creation)
         }
         if lifetime.creation != before.creation { settle(lsn) }
-        index?.update(counters)
     }
+
+    /// Shows readers what has been counted.
+    func publish() { index?.update(counters) }
 
     /// Drops every row at or below the delete of the index.
     private func drop(upTo deletedAt: EventVersion, createdAnew: Bool) {
@@ -278,9 +279,6 @@ extension IndexRows {
         counters = saved.counters
         index = makeIndex()
     }
-
-    /// All rows are back.
-    func restored() { index?.update(counters) }
 
     /// Brings back a row or a tombstone; false when it does not fit the index.
     func restore(_ entry: CheckpointEntry, lsn: LSN) -> Bool {

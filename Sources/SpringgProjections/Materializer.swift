@@ -17,6 +17,8 @@ package final class Materializer: Projection {
     private var highestHLC = HLC(0)
     /// Indexes whose rows the batch in hand changes.
     private var touched: Set<String> = []
+    /// The one that the last event belonged to; in `touched`.
+    private var latest: IndexRows?
     /// Indexes with rows that a reader may see, or a graph holds, and that go later.
     private var reclaiming: Set<String> = []
     /// Told of each index whose graph has fallen behind; nil when nobody keeps the graphs.
@@ -40,7 +42,7 @@ package final class Materializer: Projection {
         appliedLSN = lsn
         highestHLC = max(highestHLC, envelope.version.hlc)
         let name = event.index ?? MarkName.register
-        let rows = rows[name] ?? makeRows(name)
+        let rows = rows(under: name)
         switch event {
         case .indexCreated, .indexDeleted:
             let change = catalog.apply(event, envelope.version)
@@ -48,7 +50,6 @@ package final class Materializer: Projection {
             rows.lifetimeChanged(to: change.after, recordBytes: recordBytes, lsn: lsn)
             if rows.index !== before { directory.set(rows.index, name) }
         case .vectorPut, .vectorDeleted:
-            touched.insert(name)
             rows.apply(event, version: envelope.version, seen: envelope.seen, recordBytes: recordBytes, lsn: lsn)
         case .mark(let mark):
             rows.mark(mark, version: envelope.version, recordBytes: recordBytes, lsn: lsn)
@@ -88,11 +89,14 @@ package final class Materializer: Projection {
         mostBehind = nil
         var most = 0
         for name in touched {
-            guard let index = rows[name]?.index, index.backlog > 0 else { continue }
+            guard let rows = rows[name] else { continue }
+            rows.publish()
+            guard let index = rows.index, index.backlog > 0 else { continue }
             onBacklog?(index)
             if index.backlog > most { (mostBehind, most) = (index, index.backlog) }
         }
         touched.removeAll(keepingCapacity: true)
+        latest = nil
     }
 
     /// Takes back the memory of rows that nobody can see any more, and no graph holds.
@@ -109,6 +113,15 @@ package final class Materializer: Projection {
                 onBacklog?(index)
             }
         }
+    }
+
+    /// The rows under a name, which the batch in hand touches; events of one name come in rows.
+    private func rows(under name: String) -> IndexRows {
+        if let latest, latest.name == name { return latest }
+        touched.insert(name)
+        let rows = rows[name] ?? makeRows(name)
+        latest = rows
+        return rows
     }
 
     private func makeRows(_ name: String) -> IndexRows {

@@ -218,7 +218,7 @@ package struct RestoredName {
 
     /// All rows are back; returns the digest of the visible ones.
     package func finish() -> StateDigest {
-        rows.restored()
+        rows.publish()
         return rows.index?.digest ?? StateDigest()
     }
 }

@@ -62,8 +62,8 @@ struct RowChunk {
         /// Bytes of a chunk.
         var bytes: Int { codesOffset + 8 }
 
-        func make() -> RowChunk {
-            let base = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 4096)
+        /// Begins a chunk in `bytes` of memory on a page boundary.
+        func make(at base: UnsafeMutableRawPointer) -> RowChunk {
             let chunk = RowChunk(
                 rows: base.bindMemory(to: Float.self, capacity: capacity * stride),
                 lifespans: (base + lifespanOffset).bindMemory(to: Lifespan.self, capacity: capacity),
@@ -80,11 +80,11 @@ struct RowChunk {
         }
     }
 
+    /// Lets go of all but the chunk's own memory.
     func destroy(_ layout: Layout) {
         for slot in 0..<layout.capacity { free(details[slot].text) }
         codes.pointee.load(ordering: .relaxed)?.deallocate()
         codes.deinitialize(count: 1)
         lifespans.deinitialize(count: layout.capacity)
-        UnsafeMutableRawPointer(rows).deallocate()
     }
 }

@@ -38,6 +38,10 @@ final class VectorStore: @unchecked Sendable {
 
     // The writer's own.
     private var chunkCount = 0
+    /// Of all chunks but the first `chunksAlone`.
+    private var arena = PageArena()
+    /// A small index need not take a huge page.
+    private static let chunksAlone = 4
     private var directoryCapacity = 16
     private var retiredDirectories: [UnsafeMutablePointer<RowChunk>] = []
     private var freeSlots: [UInt32] = []
@@ -59,7 +63,10 @@ final class VectorStore: @unchecked Sendable {
     deinit {
         memory.add(-bytes)
         guard let chunks = directory.load(ordering: .relaxed) else { return }
-        for chunk in 0..<chunkCount { chunks[chunk].destroy(layout) }
+        for chunk in 0..<chunkCount {
+            chunks[chunk].destroy(layout)
+            if chunk < VectorStore.chunksAlone { UnsafeMutableRawPointer(chunks[chunk].rows).deallocate() }
+        }
         chunks.deallocate()
         for old in retiredDirectories { old.deallocate() }
         retiredCodes.withLock { for codes in $0 { codes.base.deallocate() } }
@@ -415,10 +422,18 @@ final class VectorStore: @unchecked Sendable {
             directoryCapacity *= 2
             chunks = larger
         }
-        (chunks + chunkCount).initialize(to: layout.make())
+        (chunks + chunkCount).initialize(to: layout.make(at: chunkMemory()))
         directory.store(chunks, ordering: .releasing)
         chunkCount += 1
         count(layout.bytes)
+    }
+
+    private func chunkMemory() -> UnsafeMutableRawPointer {
+        guard chunkCount >= VectorStore.chunksAlone else { return .allocate(byteCount: layout.bytes, alignment: 4096) }
+        guard let memory = arena.take(layout.bytes) else {
+            fatalError("out of memory for \(layout.bytes) bytes of rows")
+        }
+        return memory
     }
 
     private static func allocateText(

@@ -39,7 +39,7 @@ void springg_dots_f32_portable(
     const float *query, const void *const *rows, size_t count, size_t row_count, float *out);
 
 /// Dot product and squared length in double precision: exact enough for components at the limits of float32, where the
-/// float kernels overflow. A cold path.
+/// float kernels overflow.
 double springg_dot_double(const float *a, const float *b, size_t count);
 
 /// Dot products of a signed 8-bit query (-127 … 127) with `count` rows (at least 1) of signed 8-bit codes of `bytes` bytes,

@@ -72,7 +72,7 @@ struct CheckpointReader {
                 damagedGraphs.append("\(error)")
             }
         }
-        rows.restored()
+        rows.publish()
     }
 
     private func read(_ path: String) throws(CheckpointDamage) -> [UInt8] {

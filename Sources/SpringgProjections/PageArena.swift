@@ -1,7 +1,8 @@
 import Glibc
 
-/// Memory for the chunks of a graph, taken from the system in large pieces, so that it can lie in huge pages: a walk jumps about,
-/// and with pages of 4 KiB the processor looks up where a page lies as often as what is in it.
+/// Memory for the chunks of rows and graphs, taken from the system in large pieces, so that it can lie in huge pages: a walk jumps
+/// about, and with pages of 4 KiB the processor looks up where a page lies as often as what is in it; and what is filled from one end
+/// to the other, as a store at a start, is interrupted for each page.
 ///
 /// Not for several threads at once.
 struct PageArena: ~Copyable {
