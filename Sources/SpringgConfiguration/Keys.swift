@@ -104,7 +104,8 @@ public enum Keys {
     public static let maxUnindexedRows = limit(
         "max_unindexed_rows",
         50_000,
-        "Vectors of one index that may wait to be linked into its graph; beyond it writes are slowed, never refused."
+        "Vectors of one index that may wait to be linked into its graph, a sixteenth of it while searches meet them; beyond "
+            + "it writes are slowed, never refused."
     )
     /// Memory that the data may take.
     public static let maxMemoryMB = limit("max_memory_mb", 2048, "Memory that all data may take, in MiB.")

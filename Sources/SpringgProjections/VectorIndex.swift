@@ -87,6 +87,8 @@ public final class VectorIndex: Sendable {
     let isBeingIndexed = Atomic<Bool>(false)
     /// Rows that waited to be linked when the database was opened; 0 once that has been told.
     let rowsAtStart = Atomic<Int>(0)
+    /// When a search last compared rows that wait to be linked.
+    private let metWaitingRows = Atomic<UInt64>(0)
     /// Queries that the probe had a look at.
     let queries = Atomic<UInt64>(0)
     let recallEstimate = Mutex(RecallEstimate())
@@ -215,6 +217,7 @@ public final class VectorIndex: Sendable {
                     )
                 }
             }
+            if plan.unindexedScanned > 0 { metWaitingRows.store(monotonicNanoseconds(), ordering: .relaxed) }
             if let found { return found }
             plan.fellBack = plan.method == .hnsw
             plan.method = .exact
@@ -242,14 +245,33 @@ public final class VectorIndex: Sendable {
         return store.ledger.count(.queued) + store.ledger.count(.dead)
     }
 
+    /// Whether a search has lately compared rows that wait to be linked.
+    func hasMetWaitingRows(within nanoseconds: UInt64) -> Bool {
+        let last = metWaitingRows.load(ordering: .relaxed)
+        return last > 0 && monotonicNanoseconds() < last + nanoseconds
+    }
+
     /// Rows that wait to be linked; none where no graph is wanted, or there is no memory for it.
     var rowsToLink: Int { Linker.hasWork(graph) ? store.ledger.count(.queued) : 0 }
 
     /// Whether rows that nobody sees wait to be taken out of the graph.
     var hasDead: Bool { store.ledger.count(.dead) > 0 }
 
-    /// Bytes that a search reads.
-    public var searchCostBytes: Int { store.count * store.layout.rowBytes }
+    /// Bytes that a search reads, about: all rows, or what a walk comes by.
+    ///
+    /// Rows that wait to be linked count for less, since their codes are read in a row.
+    public func searchCostBytes(k: Int, ef: Int?) -> Int {
+        let graph = graph
+        let ef = max(1, ef ?? graph.parameters.ef)
+        guard GraphSearch.pays(k: k, ef: ef, rowsLinked: graph.count) else {
+            return store.count * store.layout.rowBytes
+        }
+        let met = max(ef, k) * VectorIndex.codesForEachCandidate + store.ledger.count(.unlinked) / 4
+        return met * graph.coding.bytes
+    }
+
+    /// Codes that a walk reads for each candidate it keeps: of 32 links most lead to where it has been.
+    private static let codesForEachCandidate = 16
 
     /// Calls `body` for each row in ascending byte order of the ids, at one moment, until it returns false.
     public func forEachRowInIDOrder(_ body: (Row) throws -> Bool) rethrows {

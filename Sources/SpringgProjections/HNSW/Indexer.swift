@@ -62,6 +62,10 @@ final class Indexer: Sendable {
     private static let restNanoseconds: UInt64 = 10_000_000
     /// Rows that may wait during a rest where there is no limit.
     private static let restRowsMax = 50_000
+    /// See `share(of:)`.
+    private static let searchedShare = 16
+    /// An index is being searched when it was within so long.
+    private static let searchedNanoseconds: UInt64 = 1_000_000_000
     /// The share of a graph that may be dead during a rest.
     private static let restDeadShare = 8
 
@@ -79,8 +83,14 @@ final class Indexer: Sendable {
     /// Whether an index is so far behind that the writer waits for it.
     func isTooFarBehind(_ index: VectorIndex) -> Bool {
         let backlog = index.backlog
-        if limits.unindexedRows > 0, backlog > limits.unindexedRows { return true }
+        if limits.unindexedRows > 0, backlog > max(1, limits.unindexedRows / share(of: index)) { return true }
         return backlog > 0 && isMemoryScarce && index.hasDead
+    }
+
+    /// Where searches come across waiting rows only so small a part of those allowed may wait: every search compares them
+    /// one by one, and while nobody searches that costs nothing.
+    private func share(of index: VectorIndex) -> Int {
+        index.hasMetWaitingRows(within: Indexer.searchedNanoseconds) ? Indexer.searchedShare : 1
     }
 
     /// Seven eighths are held: rows that only a graph still holds are worth more than the writer's time.
@@ -174,7 +184,7 @@ final class Indexer: Sendable {
     private func mayRest(_ job: Job) -> Bool {
         guard let index = job.index else { return false }
         let rows = limits.unindexedRows > 0 ? limits.unindexedRows : Indexer.restRowsMax
-        return index.backlog <= rows && !isTooFarBehind(index)
+        return index.backlog <= rows / share(of: index) && !isTooFarBehind(index)
             && index.store.ledger.count(.dead) * Indexer.restDeadShare <= index.graph.count
     }
 

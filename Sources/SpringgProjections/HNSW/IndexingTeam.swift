@@ -1,4 +1,5 @@
 import CSpringg
+import Glibc
 import Synchronization
 
 /// The threads that link rows: the indexer's own and its helpers, which share the rounds of a loop.
@@ -47,6 +48,21 @@ final class IndexingTeam: @unchecked Sendable {
         }
     }
 
+    /// Lets those go first that were woken meanwhile: however low its priority, a thread that runs is left to run for some
+    /// milliseconds.
+    private struct Courtesy {
+        private var last = monotonicNanoseconds()
+        /// About a row; a yield takes a hundredth of it.
+        private static let nanosecondsBetween: UInt64 = 50_000
+
+        mutating func giveWay() {
+            let now = monotonicNanoseconds()
+            guard now - last >= Courtesy.nanosecondsBetween else { return }
+            sched_yield()
+            last = now
+        }
+    }
+
     /// Starts the helpers; with one thread there are none.
     init(threads: Int = 1) {
         self.threads = min(max(1, threads), IndexingTeam.threadsMax)
@@ -70,7 +86,7 @@ final class IndexingTeam: @unchecked Sendable {
     func forEach(_ rounds: Int, _ body: @escaping (Int, WalkScratch) -> Void) {
         let wanted = min(threads, rounds) - 1
         guard wanted > 0 else {
-            for round in 0..<rounds { body(round, scratch) }
+            Loop(rounds, body).run(scratch)
             return
         }
         let loop = Loop(rounds, body)
