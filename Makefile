@@ -46,8 +46,8 @@ tsan:  ## Run the concurrent tests under ThreadSanitizer
 
 FUZZ_CASES ?= 10000000
 
-fuzz: setup  ## Feed FUZZ_CASES (10 million) damaged logs to every reader of log bytes
-	SPRINGG_FUZZ_CASES=$(FUZZ_CASES) $(SWIFT_TEST) --filter FuzzTests
+fuzz: setup  ## Feed FUZZ_CASES (10 million) damaged inputs to every decoder of bytes from disk and network
+	SPRINGG_FUZZ_CASES=$(FUZZ_CASES) $(SWIFT_TEST) --filter 'FuzzTests|JudgedAsBySimdjson'
 
 bench: build  ## Measure, beside the machine's own limits
 	$(SWIFT_BUILD) --product bench

@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    /// Half a million bytes changed at random: the reader and simdjson agree on each document.
+    /// One byte changed at random: the reader and simdjson agree on each document.
     @Test func mutationsAreJudgedAsBySimdjson() {
         var random = JSONRandom(announcing: "mutationsAreJudgedAsBySimdjson")
         let oracle = Oracle()
@@ -55,7 +55,7 @@ import Testing
         var accepted = 0
         var refused = 0
         var beyondRange = 0
-        for _ in 0..<500_000 {
+        for _ in 0..<jsonMutations {
             var document = jsonExamples[Int.random(in: 0..<jsonExamples.count, using: &random)]
             let place = Int.random(in: 0..<document.count, using: &random)
             document[place] =
@@ -86,7 +86,7 @@ import Testing
             beyondRange += 1
         }
         print("accepted \(accepted), refused \(refused), beyond the range of simdjson's numbers \(beyondRange)")
-        #expect(accepted > 50_000 && refused > 50_000)
+        #expect(accepted > jsonMutations / 10 && refused > jsonMutations / 10)
     }
 }
 

@@ -245,7 +245,7 @@ import Testing
         let memory = GuardedBytes(capacity: 1 << 13)
         let telling = Array("0123456789.,-+eE ]}[\"\n:".utf8)
         var accepted = 0
-        for _ in 0..<2_000 {
+        for _ in 0..<jsonMutations / 250 {
             let texts = (0..<100).map { _ in commonDecimal(&random) }
             let body = Array(
                 #"{"vector":[\#(texts.joined(separator: [",", ", "].randomElement(using: &random) ?? ","))],"id":""}"#
@@ -264,8 +264,8 @@ import Testing
                 try #require(ours == nil && theirs?.contains { $0.isInfinite } == true, "\(text)")
             }
         }
-        print("accepted \(accepted) of 200,000")
-        #expect(accepted > 20_000)
+        print("accepted \(accepted)")
+        #expect(accepted > jsonMutations / 25)
     }
 
     /// As numbers of vectors are written by the usual programs.

@@ -2,6 +2,9 @@ import CSimdjson
 import CSpringg
 import Glibc
 
+/// Mutations of documents that are read; `make fuzz` asks for many more.
+let jsonMutations = getenv("SPRINGG_FUZZ_CASES").flatMap { Int(String(cString: $0)) } ?? 500_000
+
 /// A small seeded generator (splitmix64) for this target's random tests.
 struct JSONRandom: RandomNumberGenerator {
     private var state: UInt64
