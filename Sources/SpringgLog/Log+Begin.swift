@@ -47,7 +47,8 @@ extension Log {
             state: State(
                 segments: [LogSegment(path, header)],
                 watermarks: Watermarks(trimmed: base.lsn, last: base.lsn),
-                heads: base.heads
+                heads: base.heads,
+                entries: [LogEntry(lsn: base.lsn.next, heads: base.heads)]
             )
         )
         return LogWriter(log: log, file: file, path: path, header: header, recovered: outcome)

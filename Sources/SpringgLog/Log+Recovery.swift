@@ -74,6 +74,7 @@ extension Log {
             outcome.lastSegment = path
             outcome.endOffset = SegmentHeader.bytes
             outcome.segments = [LogSegment(path, header)]
+            outcome.entries = [LogEntry(lsn: LSN(1), heads: VersionVector())]
         }
 
         // The initialisers above have set both; a log without a segment does not exist.
@@ -86,7 +87,9 @@ extension Log {
             state: State(
                 segments: outcome.segments,
                 watermarks: Watermarks(trimmed: outcome.trimmed, last: outcome.lastLSN),
-                heads: outcome.heads
+                heads: outcome.heads,
+                entries: outcome.entries,
+                knowsHeads: outcome.losses.isEmpty
             )
         )
         let writer = LogWriter(log: log, file: file, path: path, header: header, recovered: outcome)

@@ -92,6 +92,7 @@ extension Log {
             }
             state.withLock { state in
                 state.segments.removeFirst()
+                state.entries.removeAll { $0.lsn <= oldest.lastLSN }
                 state.watermarks.trim(to: oldest.lastLSN)
             }
             removed.append(oldest.path)

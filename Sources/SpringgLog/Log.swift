@@ -46,6 +46,12 @@ public struct LogSegment: Sendable, Equatable {
     }
 }
 
+/// A record, by its number, and the heads that hold every record before it.
+struct LogEntry {
+    var lsn: LSN
+    var heads: VersionVector
+}
+
 /// The log of a node: a directory of segments with one writer and any number of readers.
 ///
 /// This is the shared face. Appending is for the `LogWriter` that `open` returns beside it.
@@ -62,6 +68,10 @@ public final class Log: Sendable {
         var segments: [LogSegment]
         var watermarks: Watermarks
         var heads: VersionVector
+        /// Where readers may begin who hold these heads, in ascending order: nothing before is news to them.
+        var entries: [LogEntry] = []
+        /// True while `heads` says of every record whether a reader has it, which holes take away.
+        var knowsHeads = true
         /// Set once the log takes no more writes; never cleared.
         var failure: LogError?
         var waiters: [(lsn: LSN, wake: @Sendable () -> Void)] = []

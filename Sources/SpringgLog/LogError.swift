@@ -18,6 +18,8 @@ public enum LogError: Error, Sendable, CustomStringConvertible {
     case newerFormat(segment: String, offset: Int, what: String)
     /// A cursor asked for records that retention has removed.
     case trimmed(requested: LSN, first: LSN)
+    /// Two logs hold different events under one number, at or before this one.
+    case otherHistory(origin: OriginID, sequence: Sequence)
     /// A restore into the data directory was interrupted.
     case unfinishedRestore(path: String)
     /// The log was closed.
@@ -42,6 +44,10 @@ public enum LogError: Error, Sendable, CustomStringConvertible {
             "\(segment) at offset \(offset) holds \(what), which this version does not know. Start it with the version that wrote it, or a newer one."
         case .trimmed(let requested, let first):
             "LSN \(requested) is no longer in the log, which begins at \(first). Start from a snapshot or a checkpoint."
+        case .otherHistory(let origin, let sequence):
+            "the events of origin \(origin) up to \(sequence) are not the same here and there: a data directory was copied, or "
+                + "set back to an older state, and written on. Compare both with `logdump diff`; restore one of them, which gives it an "
+                + "origin of its own."
         case .unfinishedRestore(let path):
             "a restore into \(path) was not finished (there is a file \(RestoreMarker.fileName)). Run it again, or remove the directory."
         case .closed: "the log is closed. Start the node again."

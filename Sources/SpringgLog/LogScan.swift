@@ -39,6 +39,8 @@ public struct LogScan {
         /// True when the log was closed in order and nothing was written since.
         package var isSealed = false
         package var segments: [LogSegment] = []
+        /// The base, and each segment that begins where the heads are known.
+        var entries: [LogEntry] = []
         /// A torn end of the last segment: first lost record, and the bytes to cut.
         package var torn: LogDamage?
         package var tornEnd = 0
@@ -100,6 +102,10 @@ public struct LogScan {
                 }
                 outcome.lastLSN = reader.header.firstLSN.previous
             }
+            // Behind a hole the heads do not tell what of an origin has been read.
+            if outcome.losses.isEmpty, base.lsn == .zero ? outcome.trimmed == .zero : outcome.lastLSN >= base.lsn {
+                outcome.entries.append(LogEntry(lsn: segment.firstLSN, heads: outcome.heads))
+            }
             outcome.segments.append(LogSegment(segment.path, reader.header))
             outcome.lastSegment = segment.path
             outcome.lastHeader = reader.header
@@ -128,6 +134,9 @@ public struct LogScan {
                     break reading
                 }
             }
+        }
+        if outcome.losses.isEmpty, base.lsn > .zero, outcome.entries.first?.lsn != base.lsn.next {
+            outcome.entries.insert(LogEntry(lsn: base.lsn.next, heads: base.heads), at: 0)
         }
         outcome.unprovenOffset = unproven.first?.offset ?? outcome.endOffset
         guard outcome.lastLSN >= base.lsn else {

@@ -323,7 +323,10 @@ public final class LogWriter {
         firstLSN = header.firstLSN
         position = SegmentHeader.bytes
         spoiledEnd = position
-        log.state.withLock { $0.segments.append(LogSegment(path, header)) }
+        log.state.withLock { state in
+            state.segments.append(LogSegment(path, header))
+            if state.knowsHeads { state.entries.append(LogEntry(lsn: firstLSN, heads: end.heads)) }
+        }
     }
 
     /// Makes a file of zeros under a temporary name, its size durable.

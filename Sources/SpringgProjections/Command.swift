@@ -142,7 +142,7 @@ public enum CommandError: Error, Sendable, Equatable, CustomStringConvertible {
             self = .readOnly("the node is read-only: its log could not be synced. Reads go on; see the node's log.")
         case .closed:
             self = .shuttingDown
-        case .locked, .corrupt, .newerFormat, .trimmed, .unfinishedRestore:
+        case .locked, .corrupt, .newerFormat, .trimmed, .otherHistory, .unfinishedRestore:
             self = .writeFailed("WAL write failed. Nothing was written; see the node's log.")
         }
     }
