@@ -13,7 +13,7 @@ package struct ContentHash: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Reads what `description` prints.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         guard text.utf8.count == 64,
             text.utf8.allSatisfy({ (0x30...0x39).contains($0) || (0x61...0x66).contains($0) })
         else { return nil }

@@ -22,54 +22,45 @@ import SpringgProjections
 extension SnapshotManifest {
     private static let format = "springg snapshot"
     private static let formatVersion: Int64 = 1
-    private static let seal = ",\"sha256\":\""
     /// Events and bytes beyond any that there will be; sums of what a manifest says stay far from overflow below it.
-    fileprivate static let eventsMax: UInt64 = 1 << 56
+    static let eventsMax: UInt64 = 1 << 56
     /// A manifest of a hundred million rows has some 30 MB; no reader makes room for more than this.
     package static let bytesMax = 256 << 20
 
     /// The bytes to store.
     /// - Throws: `.unfit` when the options of an index are no text.
     package func encoded() throws(SnapshotError) -> [UInt8] {
-        let object = JSONValue.object([
-            "format": .string(SnapshotManifest.format),
-            "version": .integer(SnapshotManifest.formatVersion),
-            "origin": .string("\(origin)"),
-            "hlc": .string("\(highestHLC)"),
-            "newest": .string("\(newest)"),
-            "events": .count(events),
-            "digest": .string("\(digest)"),
-            "heads": .array(
-                heads.origins.map { origin in
-                    let head = heads[origin]
-                    return .array([
-                        .string("\(origin)"), .count(head.sequence.rawValue), .string(hexadecimal(head.chain)),
-                    ])
-                }
-            ),
-            "indexes": .array(try names.map { name throws(SnapshotError) in try name.json() }),
-        ])
-        // Without the closing brace, which follows the seal.
-        let text = Array(object.text().utf8.dropLast())
-        return text + Array((SnapshotManifest.seal + ContentHash(of: text).description + "\"}\n").utf8)
+        SealedDocument.encode(
+            [
+                "origin": .string("\(origin)"),
+                "hlc": .string("\(highestHLC)"),
+                "newest": .string("\(newest)"),
+                "events": .count(events),
+                "digest": .string("\(digest)"),
+                "heads": .heads(heads),
+                "indexes": .array(try names.map { name throws(SnapshotError) in try name.json() }),
+            ],
+            format: SnapshotManifest.format,
+            version: SnapshotManifest.formatVersion
+        )
     }
 
     /// Reads what `encoded` wrote; believes nothing that the seal does not cover.
     package init(decoding bytes: [UInt8], from object: String) throws(SnapshotError) {
-        let sealBytes = SnapshotManifest.seal.utf8.count + 64 + 3
-        guard bytes.count > sealBytes else { throw .damaged(object: object, reason: "it is cut off") }
-        let text = Array(bytes.dropLast(sealBytes))
-        let seal = SnapshotManifest.seal + ContentHash(of: text).description + "\"}\n"
-        guard bytes.suffix(sealBytes).elementsEqual(seal.utf8) else {
-            throw .damaged(object: object, reason: "its SHA-256 is not the one that it names")
+        let members: [String: JSONValue]
+        do throws(SealedDocument.Flaw) {
+            members = try SealedDocument.decode(
+                bytes,
+                format: SnapshotManifest.format,
+                version: SnapshotManifest.formatVersion
+            )
+        } catch {
+            switch error {
+            case .damaged(let reason): throw .damaged(object: object, reason: reason)
+            case .newerFormat(let what): throw .newerFormat(object: object, what: what)
+            }
         }
-        guard let value = try? JSONValue(parsing: text + [UInt8(ascii: "}")]), case .object(let members) = value,
-            members["format"] == .string(SnapshotManifest.format)
-        else { throw .damaged(object: object, reason: "it is no manifest of a snapshot") }
-        guard members["version"] == .integer(SnapshotManifest.formatVersion) else {
-            throw .newerFormat(object: object, what: "it is a manifest of another format version")
-        }
-        guard let manifest = SnapshotManifest(members), value.digest == manifest.digest.description,
+        guard let manifest = SnapshotManifest(members), members["digest"] == .string("\(manifest.digest)"),
             members["events"] == .count(manifest.events)
         else { throw .damaged(object: object, reason: "the manifest contradicts itself") }
         self = manifest
@@ -78,20 +69,11 @@ extension SnapshotManifest {
     private init?(_ members: [String: JSONValue]) {
         guard let origin = members["origin"]?.string.flatMap(OriginID.init),
             let hlc = members["hlc"]?.string.flatMap(HLC.init),
-            let newest = members["newest"]?.string.flatMap(EventVersion.init), let heads = members["heads"]?.array,
+            let newest = members["newest"]?.string.flatMap(EventVersion.init),
+            let heads = members["heads"]?.heads(eventsMax: SnapshotManifest.eventsMax),
             let names = members["indexes"]?.array
         else { return nil }
-        self.init(origin: origin, heads: VersionVector(), highestHLC: hlc, newest: newest, names: [])
-        var total: UInt64 = 0
-        for head in heads {
-            guard let parts = head.array, parts.count == 3, let origin = parts[0].string.flatMap(OriginID.init),
-                let sequence = parts[1].count, let digits = parts[2].string, digits.utf8.count == 16,
-                let chain = UInt64(digits, radix: 16), self.heads[origin] == .start
-            else { return nil }
-            self.heads[origin] = .init(sequence: Sequence(sequence), chain: chain)
-            total += min(sequence, SnapshotManifest.eventsMax)
-            guard total < SnapshotManifest.eventsMax else { return nil }
-        }
+        self.init(origin: origin, heads: heads, highestHLC: hlc, newest: newest, names: [])
         for name in names {
             guard let name = Name(name) else { return nil }
             self.names.append(name)
@@ -194,34 +176,5 @@ extension EventVersion {
             return nil
         }
         self.init(hlc: hlc, origin: origin)
-    }
-}
-
-extension JSONValue {
-    /// A number that is never negative; beyond 63 bits as a text.
-    fileprivate static func count(_ value: UInt64) -> JSONValue {
-        Int64(exactly: value).map { .integer($0) } ?? .string(String(value))
-    }
-
-    fileprivate var count: UInt64? {
-        switch self {
-        case .integer(let value): UInt64(exactly: value)
-        case .string(let text): UInt64(text)
-        default: nil
-        }
-    }
-
-    fileprivate var int: Int? { count.flatMap { Int(exactly: $0) } }
-
-    fileprivate var string: String? {
-        if case .string(let text) = self { text } else { nil }
-    }
-
-    fileprivate var array: [JSONValue]? {
-        if case .array(let items) = self { items } else { nil }
-    }
-
-    fileprivate var digest: String? {
-        if case .object(let members) = self { members["digest"]?.string } else { nil }
     }
 }
