@@ -207,27 +207,27 @@ public enum Keys {
         "Form of the log on standard error: text for people, json for collectors."
     )
 
-    // MARK: Accepted, without effect in this version
+    // MARK: Archive
 
     /// Bucket of the archive.
     public static let s3Bucket = ConfigurationKey(
         "s3_bucket",
         "",
-        "Accepted; the S3 archive is not in this version, and a start with it set warns."
+        "Bucket to which every event and snapshots are archived, or file:///DIRECTORY; empty = no archive."
     )
     /// Region of the bucket.
-    public static let s3Region = ConfigurationKey("s3_region", "us-east-1", "Accepted, see s3_bucket.")
+    public static let s3Region = ConfigurationKey("s3_region", "us-east-1", "Region of s3_bucket.")
     /// Endpoint of a service that is not AWS.
     public static let s3Endpoint = ConfigurationKey(
         "s3_endpoint",
         "",
-        "http://HOST:PORT or https://HOST:PORT of an S3 service that is not AWS; see s3_bucket."
+        "http://HOST:PORT or https://HOST:PORT of an S3 service that is not AWS."
     )
     /// What the keys of all objects begin with.
     public static let s3Prefix = ConfigurationKey(
         "s3_prefix",
         "",
-        "What the keys of all objects in the bucket begin with; see s3_bucket."
+        "What the keys of all objects in the bucket begin with; each cluster has its own."
     )
     /// Whether the bucket stands in the path.
     public static let s3ForcePathStyle = ConfigurationKey(
@@ -249,10 +249,26 @@ public enum Keys {
         "Key for s3_sse aws:kms; empty = the account's default key."
     )
     /// Time between two archive runs.
-    public static let s3SyncInterval = ConfigurationKey(
+    public static let s3SyncInterval = duration(
         "s3_sync_interval",
-        GoDuration.seconds(300),
-        "Accepted, see s3_bucket."
+        .seconds(300),
+        "Time between two rounds of archiving, 1s to 24h; a full segment of the log begins one earlier.",
+        .seconds(1)...(.seconds(86_400))
+    )
+    /// Time between two snapshots.
+    public static let s3SnapshotInterval = duration(
+        "s3_snapshot_interval",
+        .seconds(86_400),
+        "Time between two snapshots in the archive, up to 8760h: a restore reads the events behind one. 0s = none but "
+            + "where the log no longer reaches back.",
+        .seconds(0)...(.seconds(8760 * 3600))
+    )
+    /// Time for which the archive keeps every moment.
+    public static let s3Retention = duration(
+        "s3_retention",
+        .seconds(0),
+        "Time for which every moment can be restored from the archive, up to 87600h; 0s = for ever.",
+        .seconds(0)...(.seconds(87_600 * 3600))
     )
 
     // MARK: Cluster
@@ -317,6 +333,7 @@ public enum Keys {
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
         logFormat, s3Bucket, s3Region, s3Endpoint, s3Prefix, s3ForcePathStyle, s3SSE, s3SSEKMSKeyID, s3SyncInterval,
+        s3SnapshotInterval, s3Retention,
         clusterEnabled, clusterBindPort, clusterBindAddress, clusterAdvertiseAddress, clusterSeeds, nodeID,
         clusterLabel, clusterKeys,
     ]

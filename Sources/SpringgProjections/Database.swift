@@ -120,6 +120,7 @@ public final class Database: Sendable {
     private let probe: RecallProbe
     private let probeThread: WriterThread?
     private let checkpointer: Checkpointer?
+    private let holds: RetentionHolds
     /// What every write is answered with; nil when writes are taken.
     private let refusal: CommandError?
     private let lock: Mutex<(any FileLock)?>
@@ -196,6 +197,7 @@ public final class Database: Sendable {
         let pipeline = WritePipeline()
         let directory = materializer.directory
         let markCheckpointed = materializer.markCheckpointed
+        let holds = RetentionHolds()
         // Also those that a checkpoint brought back and no event has touched since.
         for index in materializer.indexes where index.backlog > 0 { indexer.requestAtStart(index) }
         let thread = WriterThread(name: "springg-writer") {
@@ -213,7 +215,13 @@ public final class Database: Sendable {
             files: files,
             pipeline: pipeline,
             log: log,
-            retention: Retention(log: log, files: files, policy: options.retention, wallClock: wallClock),
+            retention: Retention(
+                log: log,
+                files: files,
+                policy: options.retention,
+                holds: holds,
+                wallClock: wallClock
+            ),
             markCheckpointed: markCheckpointed,
             report: options.checkpointed ?? { _ in },
             trimmed: options.trimmed ?? { _ in },
@@ -237,7 +245,8 @@ public final class Database: Sendable {
             probe,
             startProbe(probe, options, memory: materializer.resources.memory),
             checkpointer,
-            lock
+            lock,
+            holds: holds
         )
     }
 
@@ -305,9 +314,11 @@ public final class Database: Sendable {
         _ probeThread: WriterThread?,
         _ checkpointer: Checkpointer?,
         _ lock: any FileLock,
+        holds: RetentionHolds = RetentionHolds(),
         refusal: CommandError? = nil
     ) {
         self.refusal = refusal
+        self.holds = holds
         self.log = log
         self.recovery = recovery
         self.checkpoint = checkpoint
@@ -384,6 +395,16 @@ public final class Database: Sendable {
     public var memory: MemoryUse {
         MemoryUse(totalBytes: directory.memory.total, limitBytes: options.maxMemoryBytes)
     }
+
+    /// Keeps the log for the archive, which has everything up to `lsn`; until it is called the archive holds nothing back.
+    ///
+    /// What stays for its sake beyond `log_retention` stays as long as size and disk allow.
+    public func hold(archived lsn: LSN) { holds.set { $0.archived = lsn } }
+
+    /// Keeps the log for the slowest peer, which has everything up to `lsn`; nil for no peer.
+    public func hold(shipped lsn: LSN?) { holds.set { $0.shipped = lsn } }
+
+    func captureCheckpoint() -> CheckpointCapture? { pipeline.capture() }
 
     /// Stops accepting, finishes what is queued, syncs, and gives the directory free.
     ///

@@ -145,6 +145,13 @@ package final class StateCapture: Sendable {
     }
 }
 
+extension Database {
+    /// The state as of the newest batch, all of it durable; nil when the log has failed or the database is closed.
+    ///
+    /// Blocking. Rows that are replaced while it is held take memory twice.
+    package func captureState() -> StateCapture? { captureCheckpoint().map { StateCapture($0) } }
+}
+
 extension Materializer {
     /// Where the checkpoints in a directory stand, by their manifests alone, newest first.
     ///

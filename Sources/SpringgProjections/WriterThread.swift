@@ -2,7 +2,7 @@ import CSpringg
 import Glibc
 
 /// A thread of its own for blocking work, with a name for the tools that show threads.
-final class WriterThread: @unchecked Sendable {
+package final class WriterThread: @unchecked Sendable {
     // Why @unchecked: `handle` is written by the initialiser and read by `join`, which its owner calls once, after it.
     private var handle = pthread_t()
 
@@ -18,7 +18,7 @@ final class WriterThread: @unchecked Sendable {
     /// Starts `body`.
     ///
     /// The thread ends when it returns.
-    init(name: String, _ body: sending @escaping () -> Void) {
+    package init(name: String, _ body: sending @escaping () -> Void) {
         let context = Unmanaged.passRetained(Body(name, body)).toOpaque()
         let code = pthread_create(
             &handle,
@@ -36,7 +36,7 @@ final class WriterThread: @unchecked Sendable {
     }
 
     /// Waits until the body has returned.
-    func join() { pthread_join(handle, nil) }
+    package func join() { pthread_join(handle, nil) }
 }
 
 /// A mutex and a condition: what one rings and another waits at.
@@ -71,7 +71,7 @@ package final class Doorbell: @unchecked Sendable {
     package func ring() { pthread_cond_signal(condition) }
 
     /// Wakes everyone who waits.
-    func ringAll() { pthread_cond_broadcast(condition) }
+    package func ringAll() { pthread_cond_broadcast(condition) }
 
     /// Gives up the lock, which must be held, until rung or until so much time has passed (nil: for ever).
     package func wait(nanoseconds: UInt64?) {

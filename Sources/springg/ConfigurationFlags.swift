@@ -60,6 +60,8 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.s3SSE) var s3SSE: String?
     @Option(Keys.s3SSEKMSKeyID) var s3SSEKMSKeyID: String?
     @Option(Keys.s3SyncInterval) var s3SyncInterval: String?
+    @Option(Keys.s3SnapshotInterval) var s3SnapshotInterval: String?
+    @Option(Keys.s3Retention) var s3Retention: String?
     @Option(Keys.clusterEnabled) var clusterEnabled: String?
     @Option(Keys.clusterBindPort) var clusterBindPort: String?
     @Option(Keys.clusterBindAddress) var clusterBindAddress: String?

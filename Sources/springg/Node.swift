@@ -1,4 +1,5 @@
 import Logging
+import SpringgArchive
 import SpringgConfiguration
 import SpringgLog
 import SpringgNet
@@ -10,6 +11,8 @@ struct Node {
     let server: APIServer
     /// Nil when this node looks for no others.
     let gossip: GossipService?
+    /// Nil when nothing is archived.
+    let archiver: Archiver?
     let logger: Logger
     let graceSeconds: Double
     private let bindAddress: String
@@ -27,6 +30,11 @@ struct Node {
         do {
             // The past is nobody's peer.
             wanted.gossip = try past == nil ? startGossip(settings, database: database, logger: logger) : nil
+            // Nor does it archive: what it shows is archived, or gone.
+            let archiver =
+                try past == nil
+                ? makeArchiver(settings, database: database, isClustered: wanted.gossip != nil, logger: logger) : nil
+            if let archiver { wanted.archive = { ArchiveFigures(archiver.status) } }
             let (options, gossip) = (wanted, wanted.gossip)
             let server = try Blocking.wait {
                 do {
@@ -37,10 +45,12 @@ struct Node {
                     throw error
                 }
             }
+            archiver?.start()
             return Node(
                 database: database,
                 server: server,
                 gossip: gossip,
+                archiver: archiver,
                 logger: logger,
                 graceSeconds: settings[Keys.shutdownGrace].seconds,
                 bindAddress: options.host
@@ -72,6 +82,8 @@ struct Node {
             await server.shutdown(gracePeriodSeconds: grace)
             await gossip?.stop()
         }
+        // What has not been archived by now stays in the log until the next start.
+        archiver?.close()
         database.close()
     }
 
@@ -214,9 +226,6 @@ struct Node {
         }
         if settings[Keys.durability] == "interval" {
             logger.warning("A power cut may lose the writes of the last \(settings[Keys.durabilityInterval])")
-        }
-        if !settings[Keys.s3Bucket].isEmpty {
-            logger.warning("s3_bucket is set, but the S3 archive is not in this version: nothing is archived")
         }
         if settings.isSet(Keys.clusterEnabled), settings[Keys.clusterEnabled] {
             logger.warning("cluster_enabled is true: nodes know of each other, but this version replicates nothing")

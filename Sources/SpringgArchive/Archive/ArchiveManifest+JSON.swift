@@ -14,7 +14,7 @@ package import SpringgLog
 //   previous     SHA-256 of the manifest before, "" in the first
 //   segments     [[origin, first, last, chain before, chain, oldest hlc, newest hlc, bytes, content bytes, sha256], …]
 //   snapshots    [[id, hlc, bytes, sha256, heads], …], ascending
-//   sweep        {begun, blocks: [sha256, …], number}
+//   sweep        {begun, blocks: [sha256, …]}
 //   version      1
 //   written_at   Unix time in milliseconds
 //
@@ -47,7 +47,7 @@ extension ArchiveManifest {
                 "pages": .array(pages.map(\.json)), "segments": .array(segments.map(\.json)),
                 "snapshots": .array(snapshots.map(\.json)),
                 "sweep": .object([
-                    "number": .count(sweep.number), "begun": .count(sweep.begun),
+                    "begun": .count(sweep.begun),
                     "blocks": .array(sweep.blocks.map { .string("\($0)") }),
                 ]),
             ],
@@ -120,10 +120,7 @@ extension ArchiveManifest {
             else { return nil }
             self.snapshots.append(snapshot)
         }
-        guard let number = sweep["number"]?.count, let begun = sweep["begun"]?.count,
-            let blocks = sweep["blocks"]?.array
-        else { return nil }
-        self.sweep.number = number
+        guard let begun = sweep["begun"]?.count, let blocks = sweep["blocks"]?.array else { return nil }
         self.sweep.begun = begun
         for block in blocks {
             guard let hash = block.string.flatMap({ ContentHash($0) }) else { return nil }

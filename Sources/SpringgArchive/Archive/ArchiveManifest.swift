@@ -50,13 +50,11 @@ package struct ArchiveManifest: Equatable, Sendable {
         package var hash: ContentHash
     }
 
-    /// Blocks that no snapshot needs any more and that are being removed, or have been.
+    /// Blocks that no snapshot needed when the sweep was begun, and that are being removed, or have been.
     ///
-    /// A snapshot begun before a sweep cannot be listed after it, and none may use a block by a name that stands here.
+    /// Until the next sweep no snapshot uses a block by a name that stands here.
     package struct Sweep: Equatable, Sendable {
-        /// How many sweeps there have been.
-        package var number: UInt64 = 0
-        /// When it was begun: Unix time in milliseconds.
+        /// When it was begun: Unix time in milliseconds, different from that of any other sweep.
         package var begun: UInt64 = 0
         package var blocks: [ContentHash] = []
 

@@ -66,15 +66,26 @@ package struct SnapshotManifest: Equatable, Sendable {
     /// All blocks.
     package var blocks: [Block] { names.flatMap(\.blocks) }
 
-    /// Where manifests are in a store.
+    /// Where manifests and blocks are in a store.
     package static let keyPrefix = "snapshots/"
+    package static let blockPrefix = "blocks/"
 
     package static func key(_ id: String) throws(ObjectStoreError) -> ObjectKey {
         try ObjectKey(keyPrefix + id + ".json")
     }
 
+    /// The name of the snapshot whose manifest has this key; nil for any other key.
+    static func id(_ key: ObjectKey) -> String? {
+        key.text.dropping(prefix: keyPrefix)?.dropping(suffix: ".json")
+    }
+
     package static func blockKey(_ hash: ContentHash) throws(ObjectStoreError) -> ObjectKey {
-        try ObjectKey("blocks/\(hash).zst")
+        try ObjectKey("\(blockPrefix)\(hash).zst")
+    }
+
+    /// The block that has this key; nil for any other key.
+    static func block(_ key: ObjectKey) -> ContentHash? {
+        key.text.dropping(prefix: blockPrefix)?.dropping(suffix: ".zst").flatMap { ContentHash($0) }
     }
 }
 

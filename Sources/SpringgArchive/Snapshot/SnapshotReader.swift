@@ -20,9 +20,7 @@ package struct SnapshotReader {
     package func ids() throws(SnapshotError) -> [String] {
         do throws(ObjectStoreError) {
             return try store.list(prefix: SnapshotManifest.keyPrefix, limit: SnapshotReader.snapshotsMax)
-                .map(\.key.text)
-                .filter { $0.hasSuffix(".json") }
-                .map { String($0.dropFirst(SnapshotManifest.keyPrefix.utf8.count).dropLast(5)) }
+                .compactMap { SnapshotManifest.id($0.key) }
         } catch {
             throw .store(error)
         }

@@ -48,7 +48,36 @@ package struct SnapshotWriter {
         origin: OriginID,
         newest: EventVersion
     ) throws(SnapshotError) -> (manifest: SnapshotManifest, report: SnapshotReport) {
+        var sweep = try self.sweep()
+        while true {
+            let written = try write(capture, origin: origin, newest: newest, avoiding: sweep)
+            // A sweep that began meanwhile may be removing what was found here; one that begins from now on sees this snapshot.
+            let latest = try self.sweep()
+            if latest.begun == sweep.begun { return written }
+            sweep = latest
+        }
+    }
+
+    /// What is being removed from the archive that the store may be.
+    private func sweep() throws(SnapshotError) -> ArchiveManifest.Sweep {
+        do throws(ArchiveError) {
+            return try ArchiveReader(from: store).newest()?.sweep ?? ArchiveManifest.Sweep()
+        } catch {
+            switch error {
+            case .store(let cause): throw .store(cause)
+            default: throw .unfit("\(error)")
+            }
+        }
+    }
+
+    private func write(
+        _ capture: StateCapture,
+        origin: OriginID,
+        newest: EventVersion,
+        avoiding sweep: ArchiveManifest.Sweep
+    ) throws(SnapshotError) -> (manifest: SnapshotManifest, report: SnapshotReport) {
         var report = SnapshotReport()
+        let doomed = Doomed(blocks: Set(sweep.blocks), salt: sweep.begun)
         var known = try knownBlocks()
         var manifest = SnapshotManifest(
             origin: origin,
@@ -63,7 +92,7 @@ package struct SnapshotWriter {
         for position in order {
             let entries = capture.entries(position)
             done.entriesTotal += entries.count
-            manifest.names.append(try write(names[position], entries, &known, &report, &done))
+            manifest.names.append(try write(names[position], entries, doomed, &known, &report, &done))
         }
         let bytes = try manifest.encoded()
         report.id = manifest.id
@@ -80,7 +109,7 @@ package struct SnapshotWriter {
     private func knownBlocks() throws(SnapshotError) -> Set<String> {
         var known: Set<String> = []
         do {
-            try store.list(prefix: "blocks/", after: nil) { object in
+            try store.list(prefix: SnapshotManifest.blockPrefix, after: nil) { object in
                 known.insert(object.key.text + " \(object.size)")
                 return true
             }
@@ -95,6 +124,7 @@ package struct SnapshotWriter {
     private func write(
         _ state: StateName,
         _ entries: StateCapture.Entries,
+        _ doomed: Doomed,
         _ known: inout Set<String>,
         _ report: inout SnapshotReport,
         _ done: inout SnapshotProgress
@@ -131,7 +161,7 @@ package struct SnapshotWriter {
             guard content.count <= SnapshotBlock.contentBytesMax else {
                 throw .unfit("\(byID.count) ids of \(state.name) have the same hash")
             }
-            let frame = Zstandard.compress(content)
+            let frame = doomed.rename(Zstandard.compress(content))
             let block = SnapshotManifest.Block(
                 bucket: leaf.bucket,
                 hash: ContentHash(of: frame),
@@ -166,5 +196,23 @@ package struct SnapshotWriter {
         }
         report.blocksWritten += 1
         report.bytesWritten += frame.count
+    }
+}
+
+/// Names of blocks that are being removed, and how a block gets another one.
+private struct Doomed {
+    let blocks: Set<ContentHash>
+    let salt: UInt64
+
+    /// The same content under a name that nobody removes: with a frame behind it that decompressors skip (RFC 8878, 3.1.2).
+    func rename(_ frame: [UInt8]) -> [UInt8] {
+        guard !blocks.isEmpty, blocks.contains(ContentHash(of: frame)) else { return frame }
+        var skipped = [UInt8](repeating: 0, count: 16)
+        skipped.withUnsafeMutableBytes { bytes in
+            bytes.store(UInt32(0x184D_2A50), at: 0)
+            bytes.store(UInt32(8), at: 4)
+            bytes.store(salt, at: 8)
+        }
+        return frame + skipped
     }
 }

@@ -8,6 +8,7 @@ extension Worker {
         let (log, memory, disk) = (database.log, database.memory, database.disk)
         let watermarks = log.watermarks
         let indexes = database.indexes()
+        let archive = self.context.options.archive?()
         return .success(capacity: 1024) { body in
             func field(_ name: StaticString, _ value: Int) {
                 body.raw(name)
@@ -32,7 +33,12 @@ extension Worker {
             field(#","applied_lsn":"#, Int(watermarks.applied.rawValue))
             field(#","durable_lsn":"#, Int(watermarks.durable.rawValue))
             field(#","appended_lsn":"#, Int(watermarks.appended.rawValue))
-            body.raw("}}")
+            body.raw("}")
+            if let archive {
+                body.raw(#","archive":"#)
+                archive.write(to: &body)
+            }
+            body.raw("}")
         }
     }
 }

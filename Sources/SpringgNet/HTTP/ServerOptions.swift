@@ -41,6 +41,9 @@ public struct ServerOptions: Sendable {
     /// Name under which this node shows itself in the cluster's status; empty = `local-<address>`.
     public var nodeID = ""
 
+    /// How far the archive is; nil without one.
+    public var archive: (@Sendable () -> ArchiveFigures)?
+
     /// Who is in the cluster; nil where nobody looks.
     package var gossip: GossipService?
 

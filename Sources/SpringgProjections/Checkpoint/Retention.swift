@@ -1,4 +1,5 @@
 public import SpringgLog
+import Synchronization
 
 /// What became of an attempt to make the log shorter.
 public struct TrimReport: Sendable {
@@ -10,22 +11,41 @@ public struct TrimReport: Sendable {
     public let failure: String?
 }
 
+/// How far those who read the log have come: the archive, the slowest peer.
+final class RetentionHolds: Sendable {
+    private let floors = Mutex(RetentionFloors())
+
+    func set(_ change: (inout RetentionFloors) -> Void) { floors.withLock { change(&$0) } }
+
+    /// The last record that may go for their sake; nil when they hold nothing back.
+    var lowest: LSN? { floors.withLock { [$0.archived, $0.shipped].compactMap { $0 }.min() } }
+}
+
 /// Removes the segments that neither a start nor the operator needs any more.
 struct Retention: Sendable {
     let log: Log
     let files: CheckpointFiles
     let policy: RetentionPolicy
+    let holds: RetentionHolds
     /// Unix time in milliseconds.
     let wallClock: @Sendable () -> UInt64
 
     /// What the operator lets go by now.
-    private var released: LSN { policy.floor(of: log.segments, now: wallClock() / 1000) }
+    ///
+    /// What the archive or a peer still needs goes only by size: no outage of theirs fills the disk. Where there is no room
+    /// for writes they wait no longer either.
+    private func released(isPressed: Bool) -> LSN {
+        let segments = log.segments
+        let released = policy.floor(of: segments, now: wallClock() / 1000)
+        guard !isPressed, let held = holds.lowest, held < released else { return released }
+        return max(held, RetentionPolicy(bytes: policy.bytes).floor(of: segments, now: 0))
+    }
 
     /// True when a newer checkpoint would let segments go that have to: there are too many of them, or no room.
     func needsCheckpoint(isPressed: Bool) -> Bool {
         let wanted =
             isPressed
-            ? released
+            ? released(isPressed: true)
             : RetentionPolicy(bytes: policy.bytes).floor(of: log.segments, now: 0)
         return wanted > recoverable(isPressed: isPressed) && log.watermarks.applied > log.watermarks.checkpointed
     }
@@ -48,7 +68,10 @@ struct Retention: Sendable {
         }
         var removed = 0
         do throws(LogError) {
-            let floors = RetentionFloors(released: released, recoverable: recoverable(isPressed: isPressed))
+            let floors = RetentionFloors(
+                released: released(isPressed: isPressed),
+                recoverable: recoverable(isPressed: isPressed)
+            )
             removed = try log.trim(floors).count
         } catch {
             failure = "\(error)"

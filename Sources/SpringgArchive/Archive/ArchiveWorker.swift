@@ -1,0 +1,210 @@
+package import SpringgLog
+package import SpringgProjections
+
+/// Does what `ArchiverCore` decides, step by step; blocks meanwhile.
+///
+/// Memory: the segments of one batch of events, each once as it is and once compressed; one block of a snapshot; the names of what is
+/// kept while something is removed. Nothing is written to the disk. Not thread-safe.
+package final class ArchiveWorker {
+    /// Segments after which a manifest is committed although there is more: what has been uploaded counts soon.
+    private static let segmentsPerCommit = 32
+
+    private let store: any ObjectStore
+    private let reader: ArchiveReader
+    private let options: ArchiveOptions
+    private let log: Log
+    /// The state as of now; nil when there is none to be had any more.
+    private let capture: () -> StateCapture?
+    private let wallClock: () -> UInt64
+    /// The last reader of the log, for as long as nobody else archives.
+    private var shipper: LogShipper?
+
+    /// What a warning says, for the operator's eyes.
+    package var warn: (String) -> Void = { _ in }
+
+    package init(
+        _ store: any ObjectStore,
+        options: ArchiveOptions,
+        log: Log,
+        capture: @escaping () -> StateCapture?,
+        wallClock: @escaping () -> UInt64
+    ) {
+        self.store = store
+        reader = ArchiveReader(from: store)
+        self.options = options
+        self.log = log
+        self.capture = capture
+        self.wallClock = wallClock
+    }
+
+    /// Does it.
+    package func perform(_ step: ArchiverCore.Step) -> ArchiverCore.Outcome {
+        do throws(ArchiveError) {
+            switch step {
+            case .wait: preconditionFailure("waiting is the shell's")
+            case .open: return .opened(try open())
+            case .read(let known):
+                let newest = try newest(beyond: known)
+                return .read(
+                    newest.map { ($0, ContentHash(of: $0.encoded())) },
+                    held: log.versionVector,
+                    origin: log.origin
+                )
+            case .snapshot: return .snapshot(try snapshot())
+            case .upload(let heads): return .uploaded(try upload(after: heads))
+            case .mark: return .marked(try ArchiveSweeper(store, options, now: wallClock).needless())
+            case .commit(let manifest, let pages): return try commit(manifest, pages)
+            case .remove(let manifest, let deadline):
+                try ArchiveSweeper(store, options, now: wallClock).remove(manifest, before: deadline)
+                return .removed
+            }
+        } catch {
+            shipper = nil
+            return .failed(error)
+        }
+    }
+
+    /// How far the log may be removed for the archive's sake, given what it holds.
+    package func floor(_ heads: VersionVector) -> LSN {
+        let floor = log.floor(heldBy: heads)
+        // Where the log has been salvaged it cannot tell from its heads; whoever has read it knows.
+        guard let shipper, shipper.held == heads, shipper.gaps.isEmpty else { return floor }
+        return max(floor, shipper.position.previous)
+    }
+
+    private func open() throws(ArchiveError) -> ArchiveIdentity {
+        try ArchiveError.wrap(store.location) {
+            if try !store.honoursIfAbsent() {
+                guard !options.isClustered else { throw ArchiveError.conditionIgnored(archive: store.location) }
+                warn(
+                    "the store overwrites objects that it was told to keep (If-None-Match): never let a second node archive there"
+                )
+            }
+            if try reader.identity() == nil {
+                var random = SystemRandomNumberGenerator()
+                let new = ArchiveIdentity(
+                    cluster: "\(OriginID(using: &random))",
+                    label: options.label,
+                    createdAt: wallClock()
+                )
+                // Another node may be quicker: then its word counts.
+                _ = try store.putIfAbsent(ArchiveIdentity.key, bytes: new.encoded())
+            }
+            guard let identity = try reader.identity() else {
+                throw ObjectStoreError.notFound(at: store.path(of: try ArchiveIdentity.key))
+            }
+            guard identity.label == options.label else {
+                throw ArchiveError.otherCluster(
+                    archive: store.location,
+                    reason: "its cluster_label is \"\(identity.label)\", this node's \"\(options.label)\""
+                )
+            }
+            return identity
+        }
+    }
+
+    /// The newest manifest beyond one that was there.
+    private func newest(beyond known: UInt64) throws(ArchiveError) -> ArchiveManifest? {
+        let generations = try reader.generations(after: known > 0 ? known - 1 : 0)
+        guard let last = generations.last, last > known else {
+            guard known == 0 || generations.last == known else {
+                throw .damaged(
+                    object: store.location,
+                    reason: "generation \(known) is gone, and none has come after it: objects were removed"
+                )
+            }
+            return nil
+        }
+        return try reader.manifest(last)
+    }
+
+    // MARK: - Events
+
+    private func upload(after heads: VersionVector) throws(ArchiveError) -> ArchiverCore.Upload {
+        try ArchiveError.wrap(store.location) {
+            let reading = shipper.flatMap { $0.held == heads ? $0 : nil } ?? LogShipper(log: log, lacking: heads)
+            // A reader that has failed, or whose events nobody commits, is not to be trusted with the next round.
+            shipper = nil
+            var upload = ArchiverCore.Upload(after: heads)
+            while !upload.isComplete, upload.segments.count < ArchiveWorker.segmentsPerCommit {
+                var lanes: [OriginID: ArchiveSegment] = [:]
+                let batch = try reading.next(bytesMax: ArchiveSegment.bytesMax) { record in
+                    let origin = record.envelope.origin
+                    lanes[origin, default: ArchiveSegment(origin: origin, after: upload.heads[origin])]
+                        .append(record.envelope)
+                }
+                for (_, lane) in lanes.sorted(by: { $0.key < $1.key }) {
+                    let segment = try store(lane)
+                    upload.segments.append(segment)
+                    upload.heads[segment.origin] = segment.head
+                    upload.highestHLC = max(upload.highestHLC, segment.newest)
+                }
+                upload.isComplete = batch.isCaughtUp
+            }
+            upload.gaps = reading.gaps
+            shipper = reading
+            return upload
+        }
+    }
+
+    /// Stores a segment, and looks whether it is there.
+    private func store(_ lane: ArchiveSegment) throws -> ArchiveManifest.Segment {
+        var (segment, object, content) = lane.finish()
+        let key = try segment.key
+        let crc = object.withBytes { Checksum.crc32c($0) }
+        if try store.putIfAbsent(key, bytes: object) {
+            let info = try store.head(key)
+            guard info.size == object.count, info.crc32c.map({ $0 == crc }) ?? true else {
+                throw ObjectStoreError.damaged(at: store.path(of: key), "it is not what was stored")
+            }
+            return segment
+        }
+        // From a round that did not end, or of another node: the same events, if perhaps compressed by another libzstd.
+        let found = try store.read(key, limit: 2 * ArchiveSegment.contentBytesMax)
+        if found == object { return segment }
+        guard Zstandard.decompress(found, bytes: content.count) == content else {
+            throw ArchiveError.damaged(
+                object: store.path(of: key),
+                reason: "it holds other events than its name says, and no manifest names it: remove it"
+            )
+        }
+        segment.bytes = found.count
+        segment.hash = ContentHash(of: found)
+        return segment
+    }
+
+    // MARK: - The rest
+
+    private func snapshot() throws(ArchiveError) -> ArchiveManifest.Snapshot? {
+        try ArchiveError.wrap(store.location) {
+            guard let capture = capture() else { return nil }
+            let (manifest, _) = try SnapshotWriter(to: store).write(
+                capture,
+                origin: log.origin,
+                newest: capture.base.newestBound
+            )
+            let bytes = try manifest.encoded()
+            return ArchiveManifest.Snapshot(
+                id: manifest.id,
+                highestHLC: manifest.highestHLC,
+                heads: manifest.heads,
+                bytes: bytes.count,
+                hash: ContentHash(of: bytes)
+            )
+        }
+    }
+
+    private func commit(
+        _ manifest: ArchiveManifest,
+        _ pages: [ArchiveManifest.NewPage]
+    ) throws(ArchiveError) -> ArchiverCore.Outcome {
+        try ArchiveError.wrap(store.location) {
+            for page in pages { try store.put(page.page.key, bytes: page.bytes) }
+            let bytes = manifest.encoded()
+            guard try store.putIfAbsent(ArchiveManifest.key(manifest.generation), bytes: bytes) else { return .lost }
+            // Who slept until his generation was forgotten had it to himself, and yet others have gone on.
+            guard try reader.generations(after: manifest.generation).isEmpty else { return .lost }
+            return .committed(ContentHash(of: bytes))
+        }
+    }
+}

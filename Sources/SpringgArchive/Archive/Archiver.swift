@@ -1,0 +1,238 @@
+import Glibc
+package import SpringgLog
+package import SpringgProjections
+import Synchronization
+
+/// How far the archive is behind, for those who look.
+package struct ArchiveStatus: Sendable {
+    /// Where the archive is.
+    package var place: String
+    /// What the archive holds; nil as long as that is not known.
+    package var archived: VersionVector?
+    /// The newest manifest.
+    package var generation: UInt64 = 0
+    /// Events of the log that it lacks.
+    package var lagEvents: UInt64 = 0
+    /// Age of the newest moment that would be lost with this node, in seconds: 0 when the archive has everything.
+    package var rpoSeconds = 0.0
+    /// When a round last ended well, in Unix milliseconds.
+    package var lastSuccess: UInt64?
+    /// Why the last round failed; nil when it did not.
+    package var lastError: String?
+    /// Bytes of log segments that are kept for the archive.
+    package var waitingBytes = 0
+    /// Beyond how many they go all the same; 0 for no bound.
+    package var waitingBytesMax = 0
+
+    package init(place: String) { self.place = place }
+}
+
+/// Archives the log of a node, on a thread of its own, for as long as it lives.
+package final class Archiver: @unchecked Sendable {
+    // Why @unchecked: `isClosing`, `isRequested` and `status` are only touched while `doorbell` is locked; `thread` is set
+    // once by `start`, before anyone else can call `close`; core and worker belong to the thread.
+
+    /// What others are told; called on the archiver's thread.
+    package struct Listeners: Sendable {
+        /// The archive holds these events, durably.
+        package var archived: @Sendable (VersionVector) -> Void = { _ in }
+        /// The log may be removed up to here.
+        package var floor: @Sendable (LSN) -> Void = { _ in }
+        /// A round has failed; once for each reason, until one ends well.
+        package var failed: @Sendable (String) -> Void = { _ in }
+        /// Rounds end well again.
+        package var recovered: @Sendable () -> Void = {}
+        /// Something the operator should know.
+        package var warning: @Sendable (String) -> Void = { _ in }
+
+        package init() {}
+    }
+
+    /// Between two looks at how far the archive is behind.
+    private static let lookNanoseconds: UInt64 = 1_000_000_000
+    /// Of the bytes that may wait, as many are reason for a warning.
+    private static let warningPercent = 80
+
+    private let store: any ObjectStore
+    private let options: ArchiveOptions
+    private let log: Log
+    private let capture: @Sendable () -> StateCapture?
+    private let isElected: @Sendable () -> Bool
+    private let listeners: Listeners
+    private let doorbell = Doorbell()
+    private var isClosing = false
+    private var isRequested = false
+    private var current: ArchiveStatus
+    private var thread: WriterThread?
+
+    /// Prepares to archive to `store`.
+    ///
+    /// `capture` gives the state of a moment that is durable; `isElected` says whether rounds are for this node to do.
+    package init(
+        to store: any ObjectStore,
+        options: ArchiveOptions,
+        log: Log,
+        capture: @escaping @Sendable () -> StateCapture?,
+        isElected: @escaping @Sendable () -> Bool = { true },
+        listeners: Listeners = Listeners()
+    ) {
+        self.store = store
+        self.options = options
+        self.log = log
+        self.capture = capture
+        self.isElected = isElected
+        self.listeners = listeners
+        current = ArchiveStatus(place: store.location)
+        current.waitingBytesMax = options.waitingBytesMax
+    }
+
+    /// Begins.
+    package func start() { thread = WriterThread(name: "springg-archive") { [self] in run() } }
+
+    /// How far it is.
+    package var status: ArchiveStatus { doorbell.withLock { current } }
+
+    /// Has a round begin at once, for somebody who waits for it; whoever is elected.
+    package func requestRound() {
+        doorbell.withLock { isRequested = true }
+        doorbell.ring()
+    }
+
+    /// Ends, if need be in the middle of a round, and closes the store; blocking.
+    ///
+    /// What was uploaded and not committed is of use to the next round.
+    package func close() {
+        doorbell.withLock { isClosing = true }
+        doorbell.ring()
+        // A transfer that is under way ends now.
+        store.close()
+        thread?.join()
+    }
+
+    private func run() {
+        var core = ArchiverCore(options, now: unixMilliseconds())
+        let worker = ArchiveWorker(store, options: options, log: log, capture: capture, wallClock: unixMilliseconds)
+        worker.warn = { [listeners] in listeners.warning($0) }
+        var report = Report(listeners: listeners, now: unixMilliseconds())
+        var lastSegment = log.segments.last?.firstLSN
+        while true {
+            let elected = isElected()
+            // A segment of the log has been filled: no reason to let it wait for its time.
+            let segment = log.segments.last?.firstLSN
+            let isFull = elected && segment != lastSegment
+            let (isEnding, wanted) = doorbell.withLock { (isClosing, isRequested) }
+            if isEnding { return }
+            if isFull || wanted, core.request() {
+                doorbell.withLock { isRequested = false }
+                lastSegment = segment
+            }
+            let step = core.next(now: unixMilliseconds(), isElected: elected)
+            if case .wait(let until) = step {
+                let left = until - min(until, unixMilliseconds())
+                wait(nanoseconds: min(Archiver.lookNanoseconds, left < 1_000_000 ? left * 1_000_000 : .max))
+            } else {
+                core.take(worker.perform(step), now: unixMilliseconds(), isElected: elected)
+            }
+            report.look(core, worker, log, options, now: unixMilliseconds())
+            doorbell.withLock { current = report.status(current) }
+        }
+    }
+
+    private func wait(nanoseconds: UInt64) {
+        doorbell.withLock { if !isClosing, !isRequested { doorbell.wait(nanoseconds: max(nanoseconds, 1_000_000)) } }
+    }
+
+    /// What has been told, and what is to be shown.
+    private struct Report {
+        let listeners: Listeners
+        private var archived: VersionVector?
+        private var generation: UInt64 = 0
+        private var lagEvents: UInt64 = 0
+        private var floor = LSN.zero
+        private var waitingBytes = 0
+        private var hasWarned = false
+        private var failure: String?
+        private var success: UInt64?
+        /// When the archive last had everything, in Unix milliseconds; before it was seen so, the newest event that it has.
+        private var complete: UInt64?
+        private var newest: UInt64
+        private var now: UInt64
+
+        init(listeners: Listeners, now: UInt64) {
+            self.listeners = listeners
+            self.now = now
+            newest = now
+        }
+
+        mutating func look(
+            _ core: ArchiverCore,
+            _ worker: ArchiveWorker,
+            _ log: Log,
+            _ options: ArchiveOptions,
+            now: UInt64
+        ) {
+            self.now = now
+            let held = log.versionVector
+            if let heads = core.archived {
+                if heads != archived || core.generation != generation {
+                    archived = heads
+                    generation = core.generation
+                    newest = core.highestHLC.milliseconds
+                    listeners.archived(heads)
+                    floor = worker.floor(heads)
+                    listeners.floor(floor)
+                }
+                lagEvents = held.origins.reduce(0) {
+                    $0 + held[$1].sequence.rawValue - min(held[$1].sequence.rawValue, heads[$1].sequence.rawValue)
+                }
+                if lagEvents == 0 { complete = now }
+            } else {
+                lagEvents = held.events
+            }
+            let segments = log.segments
+            waitingBytes = zip(segments, segments.dropFirst())
+                .reduce(0) { $0 + ($1.1.firstLSN.previous > floor ? $1.0.bytes : 0) }
+            warnOfWaiting(options.waitingBytesMax)
+            tell(core)
+        }
+
+        private mutating func warnOfWaiting(_ bound: Int) {
+            let isMuch = bound > 0 && waitingBytes >= bound / 100 * Archiver.warningPercent
+            if isMuch, !hasWarned {
+                listeners.warning(
+                    "\(waitingBytes >> 20) MiB of the log wait for the archive; at \(bound >> 20) MiB (log_retention_mb) the oldest go, and their "
+                        + "moments cannot be restored from the archive. Check it, or raise log_retention_mb"
+                )
+            }
+            hasWarned = isMuch
+        }
+
+        private mutating func tell(_ core: ArchiverCore) {
+            success = core.lastSuccess
+            let reason = core.failure.map { "\($0)" }
+            if let reason, reason != failure { listeners.failed(reason) }
+            if reason == nil, failure != nil { listeners.recovered() }
+            failure = reason
+        }
+
+        func status(_ before: ArchiveStatus) -> ArchiveStatus {
+            var status = before
+            status.archived = archived
+            status.generation = generation
+            status.lagEvents = lagEvents
+            status.lastSuccess = success
+            status.lastError = failure
+            status.waitingBytes = waitingBytes
+            let since = lagEvents == 0 ? now : complete ?? newest
+            status.rpoSeconds = Double(now - min(now, since)) / 1000
+            return status
+        }
+    }
+}
+
+/// Unix time in milliseconds.
+private func unixMilliseconds() -> UInt64 {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return UInt64(max(0, now.tv_sec)) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+}
