@@ -51,7 +51,7 @@ extension Log {
                 entries: [LogEntry(lsn: base.lsn.next, heads: base.heads)]
             )
         )
-        return LogWriter(log: log, file: file, path: path, header: header, recovered: outcome)
+        return LogWriter(log: log, file: file, header: header, recovered: outcome)
     }
 
     /// The face of a log that this process reads without owning it: nothing is appended, nothing removed.

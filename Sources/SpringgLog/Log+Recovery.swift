@@ -77,8 +77,8 @@ extension Log {
             outcome.entries = [LogEntry(lsn: LSN(1), heads: VersionVector())]
         }
 
-        // The initialisers above have set both; a log without a segment does not exist.
-        guard let path = outcome.lastSegment, let header = outcome.lastHeader else { throw .closed }
+        // Set above; a log without a segment does not exist.
+        guard let header = outcome.lastHeader else { throw .closed }
         let log = Log(
             directory: directory,
             options: options,
@@ -92,7 +92,7 @@ extension Log {
                 knowsHeads: outcome.losses.isEmpty
             )
         )
-        let writer = LogWriter(log: log, file: file, path: path, header: header, recovered: outcome)
+        let writer = LogWriter(log: log, file: file, header: header, recovered: outcome)
         let report = RecoveryReport(
             records: outcome.records,
             torn: outcome.torn,

@@ -60,8 +60,6 @@ public final class Log: Sendable {
     public let directory: String
     /// How it is kept.
     public let options: LogOptions
-    /// Whose events the writer appends.
-    public let origin: OriginID
     let fileSystem: any FileSystem
 
     struct State {
@@ -72,6 +70,7 @@ public final class Log: Sendable {
         var entries: [LogEntry] = []
         /// True while `heads` says of every record whether a reader has it, which holes take away.
         var knowsHeads = true
+        var origin = OriginID.none
         /// Set once the log takes no more writes; never cleared.
         var failure: LogError?
         var waiters: [(lsn: LSN, wake: @Sendable () -> Void)] = []
@@ -89,10 +88,14 @@ public final class Log: Sendable {
     init(directory: String, options: LogOptions, origin: OriginID, fileSystem: any FileSystem, state: consuming State) {
         self.directory = directory
         self.options = options
-        self.origin = origin
         self.fileSystem = fileSystem
+        var state = state
+        state.origin = origin
         self.state = Mutex(state)
     }
+
+    /// Whose events the writer appends.
+    public var origin: OriginID { state.withLock { $0.origin } }
 
     /// How far the log is written, synced, applied.
     public var watermarks: Watermarks { state.withLock { $0.watermarks } }

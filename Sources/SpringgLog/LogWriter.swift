@@ -14,9 +14,11 @@ public final class LogWriter {
 
     // The segment that is being written.
     private var file: any File
-    private var path: String
     private var fileBytes: Int
-    private var firstLSN: LSN
+    private var header: SegmentHeader
+    private var firstLSN: LSN { header.firstLSN }
+    /// Whose events are appended: the log's origin, without its lock.
+    private var origin: OriginID
     /// Offset behind the last committed record.
     private var position: Int
     /// Bytes behind `position` that a failed write may have left; they must be zeros before the next write.
@@ -44,12 +46,12 @@ public final class LogWriter {
     /// Bytes of the batch buffer at first; it grows to what batches need, up to `batchBytesMax` and one record.
     private static let batchBytesAtFirst = 256 << 10
 
-    init(log: Log, file: any File, path: String, header: SegmentHeader, recovered: LogScan.Outcome) {
+    init(log: Log, file: any File, header: SegmentHeader, recovered: LogScan.Outcome) {
         self.log = log
         self.file = file
-        self.path = path
+        self.header = header
+        origin = log.origin
         fileBytes = header.fileBytes
-        firstLSN = header.firstLSN
         position = recovered.endOffset
         spoiledEnd = recovered.endOffset
         isSealed = recovered.isSealed || recovered.lastLSN == recovered.trimmed
@@ -86,10 +88,10 @@ public final class LogWriter {
     ) throws(LogError) -> (lsn: LSN, sequence: Sequence) {
         if let failure = log.failure { throw failure }
         try makeRoom(forRecordBytes: event.recordBytes)
-        let head = staged.heads[log.origin]
+        let head = staged.heads[origin]
         let sequence = head.sequence.next
         let chain = event.stamp(
-            origin: log.origin,
+            origin: origin,
             sequence: sequence,
             hlc: hlc,
             seen: seen,
@@ -108,7 +110,7 @@ public final class LogWriter {
         batchBytes += event.recordBytes
         staged.lsn = lsn
         staged.link = Frame.link(after: event.record)
-        staged.heads[log.origin] = VersionVector.Head(sequence: sequence, chain: chain)
+        staged.heads[origin] = VersionVector.Head(sequence: sequence, chain: chain)
         staged.highestHLC = max(staged.highestHLC, hlc)
         return (lsn, sequence)
     }
@@ -138,9 +140,23 @@ public final class LogWriter {
         return lsn
     }
 
+    /// How far an origin's stream is held, with what is staged.
+    package func head(of origin: OriginID) -> VersionVector.Head { staged.heads[origin] }
+
+    /// Makes `origin`, which is freshly minted, the one whose events are appended from here on.
+    ///
+    /// Nothing may be staged. Durable on return: a segment begins whose header names it.
+    /// - Throws: as `stage`; then the origin is the one before.
+    package func begin(_ origin: OriginID) throws(LogError) {
+        if let failure = log.failure { throw failure }
+        try rotate(for: 0, as: origin)
+        self.origin = origin
+        log.state.withLock { $0.origin = origin }
+    }
+
     private func makeRoom(forRecordBytes bytes: Int) throws(LogError) {
         precondition(hasRoom(forRecordBytes: bytes), "stage called on a full batch")
-        if position + batchBytes + bytes > fileBytes { try rotate(for: bytes) }
+        if position + batchBytes + bytes > fileBytes { try rotate(for: bytes, as: origin) }
         if batchBytes + bytes > batch.count { growBatch(to: batchBytes + bytes) }
     }
 
@@ -283,7 +299,9 @@ public final class LogWriter {
     /// Begins the next segment.
     ///
     /// The one in hand is synced first: only the last segment may ever have a torn end.
-    private func rotate(for recordBytes: Int) throws(LogError) {
+    ///
+    /// One without a record is replaced by its successor, under the same name.
+    private func rotate(for recordBytes: Int, as origin: OriginID) throws(LogError) {
         precondition(batchBytes == 0, "rotation in the middle of a batch")
         try clean()
         try sync()
@@ -299,16 +317,19 @@ public final class LogWriter {
         }
         guard let prepared else { return }
         preparedSegment = nil
-        let header = SegmentHeader(
-            origin: log.origin,
-            firstLSN: end.lsn.next,
-            fileBytes: prepared.bytes,
-            link: end.link,
-            previousFirstLSN: firstLSN,
-            previousSeconds: end.highestHLC.secondsRoundedUp
-        )
-        let path = log.directory + "/" + SegmentHeader.fileName(firstLSN: header.firstLSN)
-        let published = try LogWriter.publishSegment(prepared, header, path: path, log.fileSystem)
+        let isReplaced = firstLSN > end.lsn
+        var next = header
+        next.origin = origin
+        next.fileBytes = prepared.bytes
+        if !isReplaced {
+            next.firstLSN = end.lsn.next
+            next.link = end.link
+            next.previousFirstLSN = firstLSN
+            next.previousSeconds = end.highestHLC.secondsRoundedUp
+            next.missing = nil
+        }
+        let path = log.directory + "/" + SegmentHeader.fileName(firstLSN: next.firstLSN)
+        let published = try LogWriter.publishSegment(prepared, next, path: path, log.fileSystem)
         do throws(FileSystemError) {
             try log.fileSystem.syncDirectory(log.directory)
         } catch {
@@ -318,14 +339,17 @@ public final class LogWriter {
             throw failure
         }
         file = published
-        self.path = path
-        fileBytes = header.fileBytes
-        firstLSN = header.firstLSN
+        header = next
+        fileBytes = next.fileBytes
         position = SegmentHeader.bytes
         spoiledEnd = position
         log.state.withLock { state in
-            state.segments.append(LogSegment(path, header))
-            if state.knowsHeads { state.entries.append(LogEntry(lsn: firstLSN, heads: end.heads)) }
+            if isReplaced {
+                state.segments.removeLast()
+            } else if state.knowsHeads {
+                state.entries.append(LogEntry(lsn: next.firstLSN, heads: end.heads))
+            }
+            state.segments.append(LogSegment(path, next))
         }
     }
 

@@ -37,6 +37,10 @@ public struct DatabaseOptions: Sendable {
     public var checkpointSeconds = 300.0
     /// Seconds that the last checkpoint may take; 0 for none.
     public var lastCheckpointSeconds = 1.0
+    /// Why commands are refused until `originate` is called; nil to take them at once.
+    ///
+    /// A member of a cluster first asks the others whether they hold events of its own that its disk has lost.
+    public var holdsCommands: String?
     /// Called, on a thread of its own, after each checkpoint.
     public var checkpointed: (@Sendable (CheckpointReport) -> Void)?
     /// Called, on a thread of its own, when old segments have been removed from the log, or could not be.
@@ -189,12 +193,15 @@ public final class Database: Sendable {
         log.markCheckpointed(base.lsn)
         // What an interrupted checkpoint left takes space and nothing else; should this fail, the next one does it.
         try? files.removeAll(except: files.all())
-        let sequencer = Sequencer(
-            origin: log.origin,
-            limits: .init(vectorsPerIndex: options.maxVectorsPerIndex, memoryBytes: options.maxMemoryBytes),
-            highestHLC: report.highestHLC
+        let batch = WriteBatch(
+            writer: writer,
+            materializer: materializer,
+            limits: WriteLimits(vectorsPerIndex: options.maxVectorsPerIndex, memoryBytes: options.maxMemoryBytes),
+            highestHLC: report.highestHLC,
+            writesFail: options.writesFail ?? { _ in }
         )
         let pipeline = WritePipeline()
+        if let reason = options.holdsCommands { pipeline.begin(holding: .readOnly(reason)) }
         let directory = materializer.directory
         let markCheckpointed = materializer.markCheckpointed
         let holds = RetentionHolds()
@@ -202,12 +209,11 @@ public final class Database: Sendable {
         for index in materializer.indexes where index.backlog > 0 { indexer.requestAtStart(index) }
         let thread = WriterThread(name: "springg-writer") {
             pipeline.run(
+                batch,
                 writer,
-                sequencer,
                 materializer,
                 pace: { Database.keepPace(with: indexer, materializer) },
-                wallClock: wallClock,
-                writesFail: options.writesFail ?? { _ in }
+                wallClock: wallClock
             )
         }
         let indexerThread = WriterThread(name: "springg-indexer") { indexer.run() }
@@ -353,6 +359,28 @@ public final class Database: Sendable {
     ) {
         if let refusal { return completion(commands.map { _ in .failure(refusal) }) }
         pipeline.submit(commands, completion)
+    }
+
+    /// Takes events that other nodes have written, or this one before its disk was replaced by an older copy.
+    ///
+    /// Each must be the next of its origin, with the chain that follows from what is held; what is held already is passed
+    /// over. They are appended, synced, applied and visible when `completion` is called, once, on the writer's thread.
+    /// No limit refuses them and no clock does: they are facts. Never blocks.
+    public func receive(_ events: EnvelopeBatch, completion: @escaping @Sendable (ReceiveOutcome) -> Void) {
+        guard let refusal else { return pipeline.receive(events, completion) }
+        var outcome = ReceiveOutcome()
+        outcome.failure = refusal
+        outcome.vector = versionVector
+        completion(outcome)
+    }
+
+    /// Takes commands from now on: under a new origin, or under the one there is.
+    ///
+    /// A new one is for a node that may have given numbers that its disk does not know of. `completion` is called once,
+    /// with why it could not be begun.
+    public func originate(underNewOrigin isNew: Bool, completion: @escaping @Sendable (LogError?) -> Void) {
+        var generator = SystemRandomNumberGenerator()
+        pipeline.originate(under: isNew ? OriginID(using: &generator) : nil, completion)
     }
 
     /// The index of that name; nil when it does not exist.

@@ -1,25 +1,31 @@
 import SpringgLog
 
+/// What commands may fill; 0 is no limit. Events from elsewhere are never refused for it.
+package struct WriteLimits: Sendable {
+    var vectorsPerIndex: Int
+    var memoryBytes: Int
+
+    package init(vectorsPerIndex: Int = 0, memoryBytes: Int = 0) {
+        self.vectorsPerIndex = vectorsPerIndex
+        self.memoryBytes = memoryBytes
+    }
+}
+
 /// Decides, in log order, what becomes of each command: the event it will be, or why it is refused.
 ///
 /// A pure core: it reads the projections and the batch in hand, and changes only its own note of that batch. A decision
 /// holds against every command before it, logged or not yet: the effects of the batch lie over the projections until
 /// `batchEnded` says that they are in them, or that the batch failed and never happened.
 struct Sequencer {
-    struct Limits: Sendable {
-        var vectorsPerIndex: Int
-        var memoryBytes: Int
-    }
-
     struct Admission {
         var event: EncodedEvent
         var version: EventVersion
         var seen: EventVersion
     }
 
-    private let limits: Limits
+    private let limits: WriteLimits
     private var clock = HybridClock()
-    private let origin: OriginID
+    private var origin: OriginID
 
     // The batch in hand.
     private struct PendingIndex {
@@ -46,11 +52,17 @@ struct Sequencer {
     private var marks: [MarkName: EventVersion] = [:]
     private var pendingBytes = 0
 
-    init(origin: OriginID, limits: Limits, highestHLC: HLC) {
+    init(origin: OriginID, limits: WriteLimits, highestHLC: HLC) {
         self.origin = origin
         self.limits = limits
         clock.observe(highestHLC)
     }
+
+    /// Writes under another origin from here on.
+    mutating func begin(_ origin: OriginID) { self.origin = origin }
+
+    /// Takes note of an event written elsewhere: what this node writes later is later.
+    mutating func observe(_ reading: HLC) { clock.observe(reading) }
 
     /// Forgets the batch: its effects are in the projections now, or will never be.
     mutating func batchEnded() {

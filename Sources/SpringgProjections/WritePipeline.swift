@@ -10,31 +10,57 @@ final class WritePipeline: @unchecked Sendable {
     // Why @unchecked: `queue` and `isClosing` are only touched while `doorbell` is locked; everything else is immutable
     // or belongs to the writer's thread.
 
-    typealias Completion = @Sendable ([Result<Receipt, CommandError>]) -> Void
-
-    private struct Submission {
-        var commands: [Command]
-        var completion: Completion
+    private enum Submission {
+        case commands([Command], WriteBatch.Completion)
+        case events(EnvelopeBatch, WriteBatch.ReceiveCompletion)
+        /// Begins to take commands, under a new origin or the one there is.
+        case originate(OriginID?, @Sendable (LogError?) -> Void)
     }
 
     private let doorbell = Doorbell()
     private var queue: [Submission] = []
     private var isClosing = false
     private var hasEnded = false
+    /// Why commands are not taken yet; nil when they are.
+    private var hold: CommandError?
     /// Who waits for the state of the moment between two batches.
     private var captureRequests: [(CheckpointCapture?) -> Void] = []
     /// The writer sleeps until so many submissions are there; nil while it is at work.
     private var wakesAt: Int?
 
+    /// Refuses commands with `hold` until `originate` is called; to be called before the writer's thread runs.
+    func begin(holding hold: CommandError) { doorbell.withLock { self.hold = hold } }
+
     /// Takes commands in; `completion` is called once, on the writer's thread.
-    func submit(_ commands: [Command], _ completion: @escaping Completion) {
-        let (accepted, wake) = doorbell.withLock {
-            if isClosing { return (false, false) }
-            queue.append(Submission(commands: commands, completion: completion))
-            return (true, wakesAt.map { queue.count >= $0 } ?? false)
+    func submit(_ commands: [Command], _ completion: @escaping WriteBatch.Completion) {
+        if let refusal = enqueue(.commands(commands, completion), isHeld: { hold }) {
+            completion(commands.map { _ in .failure(refusal) })
+        }
+    }
+
+    /// Takes events from elsewhere in; `completion` is called once, on the writer's thread.
+    func receive(_ events: EnvelopeBatch, _ completion: @escaping WriteBatch.ReceiveCompletion) {
+        guard let refusal = enqueue(.events(events, completion), isHeld: { nil }) else { return }
+        var outcome = ReceiveOutcome()
+        outcome.failure = refusal
+        completion(outcome)
+    }
+
+    /// Takes commands from now on: under `origin`, which is freshly minted, or the log's own for nil.
+    func originate(under origin: OriginID?, _ completion: @escaping @Sendable (LogError?) -> Void) {
+        if enqueue(.originate(origin, completion), isHeld: { nil }) != nil { completion(.closed) }
+    }
+
+    /// Returns why it was not taken in.
+    private func enqueue(_ submission: Submission, isHeld: () -> CommandError?) -> CommandError? {
+        let (refusal, wake): (CommandError?, Bool) = doorbell.withLock {
+            if isClosing { return (.shuttingDown, false) }
+            if let hold = isHeld() { return (hold, false) }
+            queue.append(submission)
+            return (nil, wakesAt.map { queue.count >= $0 } ?? false)
         }
         if wake { doorbell.ring() }
-        if !accepted { completion(commands.map { _ in .failure(.shuttingDown) }) }
+        return refusal
     }
 
     /// The state as of the newest batch, for a checkpoint; nil when the log has failed or the writer has ended.
@@ -85,19 +111,13 @@ final class WritePipeline: @unchecked Sendable {
     ///
     /// `pace` is called after each batch and may make the writer wait for those who follow it.
     func run(
+        _ batch: consuming WriteBatch,
         _ writer: LogWriter,
-        _ sequencer: Sequencer,
         _ materializer: Materializer,
         pace: () -> Void,
-        wallClock: () -> UInt64,
-        writesFail: @escaping @Sendable (LogError) -> Void
+        wallClock: () -> UInt64
     ) {
-        var batch = Batch(
-            writer: writer,
-            sequencer: sequencer,
-            materializer: materializer,
-            writesFail: writesFail
-        )
+        var batch = batch
         var window = GatherWindow()
         /// When what is written but not synced has to be (durability `interval`); nil when nothing is.
         var syncDue: UInt64?
@@ -106,12 +126,21 @@ final class WritePipeline: @unchecked Sendable {
                 let wall = wallClock()
                 // What readers and graphs have let go of since the last batch makes room for this one.
                 materializer.reclaim()
+                var answered = 0
                 for submission in submissions {
-                    batch.add(submission.commands, submission.completion, wall: wall)
+                    switch submission {
+                    case .commands(let commands, let completion):
+                        batch.add(commands, wall: wall, completion)
+                        answered += 1
+                    case .events(let events, let completion):
+                        batch.receive(events, restoringOwn: isHolding, completion)
+                    case .originate(let origin, let completion):
+                        completion(originate(under: origin, &batch))
+                    }
                 }
                 let begun = monotonicNanoseconds()
                 batch.flush()
-                window.committed(submissions.count, nanoseconds: monotonicNanoseconds() - begun)
+                window.committed(answered, nanoseconds: monotonicNanoseconds() - begun)
                 writer.prepareAhead()
                 pace()
             }
@@ -124,6 +153,16 @@ final class WritePipeline: @unchecked Sendable {
         }
         for request in unanswered { request(nil) }
         writer.close()
+    }
+
+    private var isHolding: Bool { doorbell.withLock { hold != nil } }
+
+    private func originate(under origin: OriginID?, _ batch: inout WriteBatch) -> LogError? {
+        if let origin {
+            do throws(LogError) { try batch.begin(origin) } catch { return error }
+        }
+        doorbell.withLock { hold = nil }
+        return nil
     }
 
     /// Between two batches, and with everything synced: a checkpoint must never be ahead of the log.
@@ -179,117 +218,5 @@ final class WritePipeline: @unchecked Sendable {
         wakesAt = submissions
         doorbell.wait(nanoseconds: nanoseconds)
         wakesAt = nil
-    }
-}
-
-/// What has been staged and not yet answered.
-private struct Batch {
-    let writer: LogWriter
-    var sequencer: Sequencer
-    let materializer: Materializer
-
-    /// Answers of one submission, complete once all its events are committed.
-    private final class Ticket {
-        var results: [Result<Receipt, CommandError>] = []
-        let completion: WritePipeline.Completion
-        init(_ completion: @escaping WritePipeline.Completion) { self.completion = completion }
-    }
-
-    private struct Staged {
-        var event: EncodedEvent
-        var receipt: Receipt
-        var ticket: Ticket
-        var place: Int
-    }
-
-    private let writesFail: (LogError) -> Void
-    private var isFailing = false
-    private var staged: [Staged] = []
-    private var tickets: [Ticket] = []
-
-    init(
-        writer: LogWriter,
-        sequencer: Sequencer,
-        materializer: Materializer,
-        writesFail: @escaping (LogError) -> Void
-    ) {
-        self.writer = writer
-        self.sequencer = sequencer
-        self.materializer = materializer
-        self.writesFail = writesFail
-    }
-
-    mutating func add(_ commands: [Command], _ completion: @escaping WritePipeline.Completion, wall: UInt64) {
-        let ticket = Ticket(completion)
-        ticket.results.reserveCapacity(commands.count)
-        for command in commands {
-            ticket.results.append(.failure(.shuttingDown))
-            let place = ticket.results.count - 1
-            // Before the decision: once admitted, a command belongs to the batch, and the sequencer must not forget it.
-            if !writer.hasRoom(forRecordBytes: command.recordBytesMax) { commit() }
-            switch sequencer.admit(command, over: materializer, wall: wall) {
-            case .failure(let error):
-                ticket.results[place] = .failure(error)
-            case .success(let admission):
-                do throws(LogError) {
-                    let (lsn, sequence) = try writer.stage(
-                        admission.event,
-                        hlc: admission.version.hlc,
-                        seen: admission.seen
-                    )
-                    let receipt = Receipt(
-                        origin: admission.version.origin,
-                        sequence: sequence,
-                        hlc: admission.version.hlc,
-                        lsn: lsn
-                    )
-                    staged.append(Staged(event: admission.event, receipt: receipt, ticket: ticket, place: place))
-                } catch {
-                    // The sequencer counts this command as done; commit what is staged, so that it forgets the batch.
-                    commit()
-                    report(error)
-                    ticket.results[place] = .failure(CommandError(error))
-                }
-            }
-        }
-        tickets.append(ticket)
-    }
-
-    /// Commits, shows and answers everything that was added.
-    mutating func flush() {
-        commit()
-        for ticket in tickets { ticket.completion(ticket.results) }
-        tickets.removeAll(keepingCapacity: true)
-    }
-
-    /// Says once that writes fail, however many of them do.
-    private mutating func report(_ error: LogError) {
-        if !isFailing { writesFail(error) }
-        isFailing = true
-    }
-
-    private mutating func commit() {
-        defer {
-            staged.removeAll(keepingCapacity: true)
-            sequencer.batchEnded()
-        }
-        do throws(LogError) {
-            try writer.commit()
-        } catch {
-            report(error)
-            for entry in staged { entry.ticket.results[entry.place] = .failure(CommandError(error)) }
-            return
-        }
-        guard let last = staged.last else { return }
-        isFailing = false
-        for entry in staged {
-            let envelope = entry.event.envelope
-            // An event that this process has just encoded decodes.
-            guard let event = envelope.event else { preconditionFailure("LSN \(entry.receipt.lsn) does not decode") }
-            materializer.apply(event, of: envelope, recordBytes: entry.event.recordBytes, lsn: entry.receipt.lsn)
-            entry.ticket.results[entry.place] = .success(entry.receipt)
-        }
-        materializer.publish()
-        writer.log.markApplied(last.receipt.lsn)
     }
 }
