@@ -9,7 +9,7 @@ SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 2000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short test test-servers tsan fuzz bench bench-peers lint format clean
+.PHONY: help setup build run demo demo-short test test-servers tsan simulate fuzz bench bench-peers lint format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ TSAN_TESTS := HNSWLifeTests|UnlinkedScanTests|DatabaseTests|RecallProbeTests/liv
 
 tsan:  ## Run the concurrent tests under ThreadSanitizer
 	cd Tests/ThreadSanitizer && $(SWIFT_TEST) --sanitize=thread --scratch-path ../../.build/tsan --filter '$(TSAN_TESTS)'
+
+SEEDS ?= 100000
+
+simulate: setup  ## Let SEEDS (100,000) simulated clusters suffer; SPRINGG_SEED=N replays one
+	SPRINGG_SIMULATION_SEEDS=$(SEEDS) $(SWIFT_TEST) --filter ReplicationSimulationTests
 
 FUZZ_CASES ?= 10000000
 

@@ -67,7 +67,7 @@ let package = Package(
         .target(
             name: "SpringgNet",
             dependencies: [
-                "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "COpenSSL",
+                "SpringgArchive", "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "COpenSSL",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -136,6 +136,12 @@ let package = Package(
         .testTarget(
             name: "SpringgClusterTests",
             dependencies: ["SpringgCluster", "SpringgLog", "SpringgTestKit"],
+            swiftSettings: settings
+        ),
+        // Clusters of real cores and real logs in one thread, by seed.
+        .testTarget(
+            name: "SimulationTests",
+            dependencies: ["SpringgCluster", "SpringgProjections", "SpringgLog", "SpringgTestKit"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -374,6 +374,15 @@ public final class Database: Sendable {
         completion(outcome)
     }
 
+    /// The same, waiting for the outcome.
+    ///
+    /// Blocking.
+    package func receiveAndWait(_ events: EnvelopeBatch) -> ReceiveOutcome {
+        let answer = Answered<ReceiveOutcome>()
+        receive(events) { answer.give($0) }
+        return answer.wait()
+    }
+
     /// Takes commands from now on: under a new origin, or under the one there is.
     ///
     /// A new one is for a node that may have given numbers that its disk does not know of. `completion` is called once,

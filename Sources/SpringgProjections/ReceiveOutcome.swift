@@ -1,28 +1,6 @@
 public import SpringgLog
 
-/// Why an event from elsewhere was not taken.
-public struct EventRefusal: Sendable, Equatable, CustomStringConvertible {
-    /// What is wrong with it.
-    public enum Reason: Sendable, Equatable {
-        /// Events of its origin before it are missing here.
-        case gap
-        /// Its origin's history here is another one: two writers have used one origin.
-        case otherHistory
-        /// It carries this node's own origin, and this node has not written it.
-        case ownOrigin
-        /// It names an index, a row or a mark as none can be named.
-        case malformed
-    }
-
-    /// Whose event.
-    public let origin: OriginID
-    /// Its number.
-    public let sequence: Sequence
-    /// The last that is held of its origin.
-    public let held: Sequence
-    /// What is wrong.
-    public let reason: Reason
-
+extension EventRefusal {
     /// Why `envelope` cannot be appended to what is held of its origin; nil when it can, or is held already.
     static func reason(_ envelope: Envelope, behind head: VersionVector.Head, isOwn: Bool) -> Reason? {
         if envelope.sequence < head.sequence { return nil }
@@ -30,21 +8,6 @@ public struct EventRefusal: Sendable, Equatable, CustomStringConvertible {
         if isOwn { return .ownOrigin }
         if envelope.continues(head) { return envelope.event?.isNameable == true ? nil : .malformed }
         return envelope.sequence == head.sequence.next ? .otherHistory : .gap
-    }
-
-    /// The event, and what is wrong with it.
-    public var description: String {
-        let event = "event \(origin):\(sequence)"
-        return switch reason {
-        case .gap: "\(event) is not the next one: events up to \(held) are held"
-        case .otherHistory:
-            "\(event) does not continue the history that is held (up to \(held)): two nodes have written under one origin, "
-                + "as when a data directory was copied and both copies were used"
-        case .ownOrigin:
-            "\(event) carries this node's own origin, of which it has written \(held) events: its disk is an old copy, "
-                + "or another node uses a copy of its data directory"
-        case .malformed: "\(event) names what it speaks of as nothing can be named; its writer is broken"
-        }
     }
 }
 

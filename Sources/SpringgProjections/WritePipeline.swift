@@ -67,7 +67,7 @@ final class WritePipeline: @unchecked Sendable {
     ///
     /// Blocking.
     func capture() -> CheckpointCapture? {
-        let answer = Answer()
+        let answer = Answered<CheckpointCapture?>()
         let isAsked = doorbell.withLock {
             if hasEnded { return false }
             captureRequests.append { answer.give($0) }
@@ -76,29 +76,6 @@ final class WritePipeline: @unchecked Sendable {
         guard isAsked else { return nil }
         doorbell.ring()
         return answer.wait()
-    }
-
-    /// One value that one thread waits for and another gives.
-    private final class Answer: @unchecked Sendable {
-        // Why @unchecked: the fields are only touched while `doorbell` is locked.
-        private let doorbell = Doorbell()
-        private var value: CheckpointCapture?
-        private var isGiven = false
-
-        func give(_ value: CheckpointCapture?) {
-            doorbell.withLock {
-                self.value = value
-                isGiven = true
-            }
-            doorbell.ring()
-        }
-
-        func wait() -> CheckpointCapture? {
-            doorbell.withLock {
-                while !isGiven { doorbell.wait(nanoseconds: nil) }
-                return value
-            }
-        }
     }
 
     /// Takes no more commands; the thread ends once it has answered those it has.

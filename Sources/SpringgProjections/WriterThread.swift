@@ -86,7 +86,7 @@ package final class Doorbell: @unchecked Sendable {
 }
 
 /// Time since some moment in the past; never goes back.
-func monotonicNanoseconds() -> UInt64 {
+package func monotonicNanoseconds() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)

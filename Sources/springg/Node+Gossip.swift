@@ -14,9 +14,7 @@ extension Node {
         database: Database,
         logger: Logger
     ) throws -> GossipService? {
-        // By default alone: a port is opened for those who have others to talk to.
-        guard settings[Keys.clusterEnabled], settings.isSet(Keys.clusterEnabled) || settings.isSet(Keys.clusterSeeds)
-        else { return nil }
+        guard isMember(settings) else { return nil }
         let options = try gossipOptions(settings)
         if options.security.keyring == nil, !options.host.hasPrefix("127."), options.host != "::1" {
             logger.warning(

@@ -13,6 +13,8 @@ struct Node {
     let gossip: GossipService?
     /// Nil when nothing is archived.
     let archiver: Archiver?
+    /// Nil when this node is alone.
+    let replication: ReplicationService?
     let logger: Logger
     let graceSeconds: Double
     private let bindAddress: String
@@ -51,6 +53,9 @@ struct Node {
                 server: server,
                 gossip: gossip,
                 archiver: archiver,
+                replication: gossip.map {
+                    startReplication(settings, database: database, gossip: $0, logger: logger)
+                },
                 logger: logger,
                 graceSeconds: settings[Keys.shutdownGrace].seconds,
                 bindAddress: options.host
@@ -80,12 +85,17 @@ struct Node {
         // The closure cannot throw; the bridge is written for both cases.
         try? Blocking.wait {
             await server.shutdown(gracePeriodSeconds: grace)
-            await gossip?.stop()
         }
         // What has not been archived by now stays in the log until the next start.
         archiver?.close()
+        // What was acknowledged last is still on its way to the others.
+        replication?.stop(afterShippingFor: Node.shippingSeconds)
+        try? Blocking.wait { await gossip?.stop() }
         database.close()
     }
+
+    /// How long a node that is to stop goes on shipping.
+    private static let shippingSeconds = 2.0
 
     // MARK: - Parts
 
@@ -121,6 +131,7 @@ struct Node {
                 logger.info("Graph is behind its rows and catches up", metadata: metadata)
             }
         }
+        if isMember(settings) { options.holdsCommands = asksPeers }
         options.writesFail = { error in logger.error("Writes fail: \(error)") }
         let database: Database
         do {
@@ -226,9 +237,6 @@ struct Node {
         }
         if settings[Keys.durability] == "interval" {
             logger.warning("A power cut may lose the writes of the last \(settings[Keys.durabilityInterval])")
-        }
-        if settings.isSet(Keys.clusterEnabled), settings[Keys.clusterEnabled] {
-            logger.warning("cluster_enabled is true: nodes know of each other, but this version replicates nothing")
         }
     }
 }

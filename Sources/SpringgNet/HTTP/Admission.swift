@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import SpringgCluster
 
 /// What becomes of a request once its head is there.
 enum Admission {
@@ -20,6 +21,10 @@ extension Worker {
 
     /// Bytes that a request's body may have.
     func bodyLimit(of endpoint: Endpoint) -> Int {
+        // What nodes send each other has a bound of its own: a limit for clients must not end replication.
+        if endpoint == .shipLog || endpoint == .pullLog {
+            return EventsMessage.bytesMax
+        }
         let limit = self.context.options.bodyBytesMax
         guard limit > 0 else {
             return Self.bodyBytesCeiling

@@ -143,6 +143,8 @@ struct Answer: Sendable {
     enum ContentType: Sendable {
         case json
         case text
+        /// A message between nodes.
+        case binary
         case none
     }
 
@@ -228,6 +230,7 @@ struct HeadEncoder {
         switch answer.contentType {
         case .json: self.add("\r\nContent-Type: application/json")
         case .text: self.add("\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff")
+        case .binary: self.add("\r\nContent-Type: application/octet-stream")
         case .none: ()
         }
         self.head.append(contentsOf: self.date)

@@ -19,6 +19,8 @@ package enum Endpoint: Sendable, Equatable {
     case internalIndexes
     case clusterStatus
     case replicate
+    case shipLog
+    case pullLog
     case syncManifest
     case syncBlock
 
@@ -29,7 +31,7 @@ package enum Endpoint: Sendable, Equatable {
         case .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
         case .listMarks, .setMark: .admin
-        case .internalIndexes, .clusterStatus, .replicate, .syncManifest, .syncBlock: .internal
+        case .internalIndexes, .clusterStatus, .replicate, .shipLog, .pullLog, .syncManifest, .syncBlock: .internal
         }
     }
 
@@ -147,6 +149,10 @@ package enum Router {
             return [(.GET, Target(endpoint: .internalIndexes))]
         case 2 where parts[1] == Part.replicate:
             return [(.POST, Target(endpoint: .replicate))]
+        case 2 where parts[1] == Part.log:
+            return [(.POST, Target(endpoint: .shipLog))]
+        case 3 where parts[1] == Part.log && parts[2] == Part.pull:
+            return [(.POST, Target(endpoint: .pullLog))]
         case 3 where parts[1] == Part.cluster && parts[2] == Part.status:
             return [(.GET, Target(endpoint: .clusterStatus))]
         case 4 where parts[1] == Part.sync && !parts[2].isEmpty && parts[3] == Part.manifest:
@@ -240,6 +246,8 @@ private enum Part {
     static let search = Array("search".utf8)
     static let `internal` = Array("internal".utf8)
     static let replicate = Array("replicate".utf8)
+    static let log = Array("log".utf8)
+    static let pull = Array("pull".utf8)
     static let cluster = Array("cluster".utf8)
     static let status = Array("status".utf8)
     static let sync = Array("sync".utf8)

@@ -90,6 +90,8 @@ extension Worker {
         case .setMark: return try self.setMark(body, ticket)
         case .clusterStatus: return try self.clusterStatus(localAddress: connection.localAddress)
         case .replicate: return try self.replicate(body, isBatch: connection.isReplicationBatch, ticket)
+        case .shipLog: return try self.receiveLog(body, ticket)
+        case .pullLog: return try self.pullLog(body, ticket)
         case .syncManifest: return try self.syncManifest(target, ticket)
         case .syncBlock: return try self.syncBlock(target, ticket)
         }

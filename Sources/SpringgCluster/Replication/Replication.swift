@@ -1,0 +1,355 @@
+package import SpringgLog
+
+/// Who is sent what next: replication as a state machine.
+///
+/// The log is the queue. For each peer this node knows what it holds (it says so in every answer), and ships what it
+/// lacks: events of this node's own origin at once, as the one who knows of them first; events of others only when they
+/// make no progress there by themselves, so that in a cluster where everybody sees everybody each event travels once.
+/// What a peer has and this node does not get in the same way is pulled. So any two nodes converge that are connected by
+/// any chain of nodes, in either direction.
+///
+/// Before it writes anything, a node that has written before asks all members what they hold of its origin: its disk may
+/// be an older copy. What is missing comes back, if the histories agree. If they do not, or if somebody cannot be asked,
+/// the node goes on under a new origin, so that no number is ever given twice.
+///
+/// Each call takes the time, a monotonic one since any beginning, and returns what is to be done. Nothing here reads a
+/// clock, a socket, a disk or a random number of its own.
+package struct Replication: Sendable {
+    package enum Phase: Equatable, Sendable {
+        /// Asks what the members hold of this node's origin.
+        case asking(until: Duration)
+        /// It has been told to begin, and has not said yet that it has.
+        case beginning
+        case originating
+    }
+
+    package let options: ReplicationOptions
+    /// Whose events this node writes.
+    package private(set) var origin: OriginID
+    /// What it holds, durably.
+    package private(set) var vector: VersionVector
+    package private(set) var phase: Phase
+    /// There are others, whether they can be found or not.
+    private let expectsPeers: Bool
+    private var peers: [String: ReplicationPeer] = [:]
+    /// From whom events are being pulled: from one at a time, since all have the same.
+    private var pullingFrom: String?
+    private var bucket: TokenBucket
+    private var random: any RandomNumberGenerator & Sendable
+    private var nextNumber: UInt64 = 1
+    /// Somebody waits for what was written last.
+    private var isUrgent = false
+    /// When own events became durable, for the lag of the peers: coarse, oldest first.
+    private var written: [(at: Duration, sequence: Sequence)] = []
+    private var directives: [ReplicationDirective] = []
+
+    /// Moments kept in `written`, and the pause between two: a lag of up to a minute is told to a twentieth of a second.
+    private static let writtenMax = 1200
+    private static let writtenStep = Duration.milliseconds(50)
+    /// Peers that are asked every `askInterval`; more are asked less often, so that the cost stays.
+    private static let peersAskedOften = 8
+
+    package init(
+        options: ReplicationOptions,
+        origin: OriginID,
+        vector: VersionVector,
+        expectsPeers: Bool,
+        now: Duration,
+        random: some RandomNumberGenerator & Sendable
+    ) {
+        self.options = options
+        self.origin = origin
+        self.vector = vector
+        self.expectsPeers = expectsPeers
+        self.random = random
+        phase = .asking(until: now + options.startWait)
+        bucket = TokenBucket(bytesPerSecond: options.bytesPerSecond, now: now)
+    }
+
+    // MARK: - What is known
+
+    /// All peers, in the order of their names.
+    package var allPeers: [ReplicationPeer] { peers.values.sorted { $0.name < $1.name } }
+
+    /// Events that this node holds and the peer does not, and for how long it has lacked the oldest of this node's own.
+    package func lag(of peer: ReplicationPeer, _ now: Duration) -> (events: UInt64, time: Duration)? {
+        guard let held = peer.held else { return nil }
+        var events: UInt64 = 0
+        for origin in vector.origins {
+            let (ours, theirs) = (vector[origin].sequence.rawValue, held[origin].sequence.rawValue)
+            if ours > theirs { events += ours - theirs }
+        }
+        let since = written.first { $0.sequence > held[origin].sequence }?.at
+        return (events, since.map { now - $0 } ?? .zero)
+    }
+
+    // MARK: - What happens
+
+    /// The members of the cluster, self excluded, are these.
+    package mutating func setPeers(_ members: [PeerAddress], _ now: Duration) -> [ReplicationDirective] {
+        let names = Set(members.map(\.name))
+        for name in peers.keys.sorted() where !names.contains(name) {
+            peers[name] = nil
+            if pullingFrom == name { pullingFrom = nil }
+        }
+        for member in members {
+            if let known = peers[member.name] {
+                guard known.address != member.address else { continue }
+                // Where it moved, nothing is known of the attempts that failed.
+                peers[member.name]?.address = member.address
+                peers[member.name]?.breaker = CircuitBreaker()
+            } else {
+                peers[member.name] = ReplicationPeer(member, askAt: now)
+            }
+        }
+        return work(now)
+    }
+
+    /// This node holds so much, durably.
+    package mutating func advance(to vector: VersionVector, _ now: Duration) -> [ReplicationDirective] {
+        self.vector = vector
+        noteWritten(now)
+        return work(now)
+    }
+
+    /// Somebody waits for what this node holds now to be held elsewhere.
+    package mutating func hurry(_ now: Duration) -> [ReplicationDirective] {
+        isUrgent = true
+        return work(now)
+    }
+
+    /// Time has passed.
+    package mutating func tick(_ now: Duration) -> [ReplicationDirective] { work(now) }
+
+    /// Commands are taken, under this origin; nil when the log could not begin it.
+    package mutating func originated(_ origin: OriginID?, _ now: Duration) -> [ReplicationDirective] {
+        if let origin {
+            self.origin = origin
+            written = []
+            phase = .originating
+        } else {
+            phase = .asking(until: now + options.startWait)
+        }
+        return work(now)
+    }
+
+    /// When `tick` is to be called at the latest.
+    package func nextTick(_ now: Duration) -> Duration {
+        var next = now + options.askInterval
+        if case .asking(let until) = phase { next = min(next, until) }
+        for peer in peers.values where peer.exchange == nil {
+            var due = peer.askAt
+            if !wanted(by: peer).isEmpty { due = min(due, max(gatherEnd(peer, now), bucket.next(now))) }
+            if peer.pulls, pullingFrom == nil { due = now }
+            next = min(next, max(due, peer.breaker.opensAt ?? due))
+        }
+        return max(now, next)
+    }
+
+    // MARK: - Outcomes
+
+    /// An exchange has ended.
+    package mutating func ended(
+        _ exchange: Exchange,
+        _ outcome: ExchangeOutcome,
+        _ now: Duration
+    ) -> [ReplicationDirective] {
+        if pullingFrom == exchange.peer, exchange.kind == .pull { pullingFrom = nil }
+        guard var peer = peers[exchange.peer], peer.exchange?.number == exchange.number else { return work(now) }
+        peer.exchange = nil
+        if case .ship(_, _, let bytesMax) = exchange.kind {
+            var shipped = 0
+            if case .answered(_, _, let bytes, _) = outcome { shipped = bytes }
+            bucket.giveBack(bytesMax - shipped)
+        }
+        switch outcome {
+        case .failed(let reason):
+            if peer.breaker.failures == 0 { tell(.unreachable(peer: peer.name, reason: reason)) }
+            peer.failure = reason
+            peer.breaker.failed(now, using: &random)
+            peer.pulls = false
+        case .contradicted(let origin):
+            diverge(origin, &peer)
+        case .answered(let message, let events, let bytes, let gaps):
+            noteSuccess(&peer)
+            peer.requests += 1
+            peer.events += UInt64(events)
+            peer.bytes += UInt64(bytes)
+            take(message, shipped: events, gaps: gaps, from: &peer, now)
+        case .pulled(let appended, let refused, let isOutOfReach):
+            noteSuccess(&peer)
+            // There is more where something came from; it will say what.
+            peer.askAt = now
+            peer.pulls = false
+            if appended > 0, phase != .originating { tell(.restored(from: peer.name)) }
+            for refusal in refused { note(refusal, by: &peer) }
+            if isOutOfReach { tell(.outOfReach(peer: peer.name)) }
+        }
+        peers[exchange.peer] = peer
+        return work(now)
+    }
+
+    private mutating func noteSuccess(_ peer: inout ReplicationPeer) {
+        if peer.breaker.failures > 0 { tell(.reachable(peer: peer.name)) }
+        peer.breaker.succeeded()
+        peer.failure = nil
+    }
+
+    /// The peer has said what it holds.
+    private mutating func take(
+        _ message: VectorMessage,
+        shipped: Int,
+        gaps: Set<OriginID>,
+        from peer: inout ReplicationPeer,
+        _ now: Duration
+    ) {
+        let theirs = message.vector
+        peer.held = theirs
+        peer.origin = message.origin
+        peer.askAt = now + askInterval
+        tell(.holds(peer: peer.name, theirs))
+        for refusal in message.refusals { note(refusal, by: &peer) }
+        for origin in theirs.origins {
+            let (mine, other) = (vector[origin], theirs[origin])
+            if mine.sequence == other.sequence, mine.chain != other.chain { diverge(origin, &peer) }
+        }
+        if !gaps.isEmpty, !peer.isOutOfReach { tell(.peerOutOfReach(peer: peer.name)) }
+        peer.isOutOfReach = !gaps.isEmpty
+        if phase == .originating, message.origin == origin || theirs[origin].sequence > vector[origin].sequence {
+            // Somebody else writes under this origin, or this node did before its disk was replaced.
+            begin(underNewOrigin: true)
+        }
+        if shipped > 0, message.appended == 0, !peer.helping.isEmpty {
+            // Another helps with the same: let it, and look again after a while of chance.
+            peer.helping = []
+            peer.mark = (now + askInterval * Double.random(in: 0...1, using: &random), theirs, vector)
+        }
+        peer.helping = peer.helping.filter { vector[$0].sequence > theirs[$0].sequence }
+        lookForStuck(&peer, theirs, now)
+    }
+
+    /// What has not moved since the last look, though the other side had it, does not get there by itself.
+    private mutating func lookForStuck(_ peer: inout ReplicationPeer, _ theirs: VersionVector, _ now: Duration) {
+        guard let mark = peer.mark else {
+            peer.mark = (now, theirs, vector)
+            return
+        }
+        guard now >= mark.at + askInterval else { return }
+        for origin in mark.ours.origins
+        where theirs[origin].sequence == mark.theirs[origin].sequence
+            && mark.ours[origin].sequence > theirs[origin].sequence
+        {
+            peer.helping.insert(origin)
+        }
+        peer.pulls = mark.theirs.origins.contains { origin in
+            vector[origin].sequence == mark.ours[origin].sequence
+                && mark.theirs[origin].sequence > vector[origin].sequence
+                && !peer.diverged.contains(origin)
+        }
+        peer.mark = (now, theirs, vector)
+    }
+
+    private mutating func note(_ refusal: EventRefusal, by peer: inout ReplicationPeer) {
+        switch refusal.reason {
+        // Its vector, which came with the refusal, says where to go on.
+        case .gap: break
+        case .otherHistory, .ownOrigin, .malformed: diverge(refusal.origin, &peer)
+        }
+    }
+
+    private mutating func diverge(_ origin: OriginID, _ peer: inout ReplicationPeer) {
+        if origin == self.origin, phase != .beginning { begin(underNewOrigin: true) }
+        guard peer.diverged.insert(origin).inserted else { return }
+        tell(.diverged(origin, peer: peer.name))
+    }
+
+    // MARK: - Whose events are written
+
+    private mutating func begin(underNewOrigin isNew: Bool) {
+        phase = .beginning
+        directives.append(.originate(underNewOrigin: isNew))
+    }
+
+    /// Whether this node may write, and as whom.
+    private mutating func decide(_ now: Duration) {
+        guard case .asking(let until) = phase else { return }
+        let own = vector[origin]
+        // Who has written nothing loses nothing by another name.
+        guard own.sequence > Sequence(0) else { return begin(underNewOrigin: expectsPeers || !peers.isEmpty) }
+        let answered = peers.values.filter { $0.held != nil }
+        if answered.contains(where: { $0.origin == origin }) { return begin(underNewOrigin: true) }
+        if let ahead = answered.filter({ ($0.held?[origin].sequence ?? own.sequence) > own.sequence }).map(\.name).min()
+        {
+            guard now < until else { return begin(underNewOrigin: true) }
+            peers[ahead]?.pulls = true
+        } else if answered.count == peers.count, !peers.isEmpty || !expectsPeers {
+            begin(underNewOrigin: false)
+        } else if now >= until {
+            begin(underNewOrigin: true)
+        }
+    }
+
+    // MARK: - What is to be done
+
+    private mutating func work(_ now: Duration) -> [ReplicationDirective] {
+        decide(now)
+        for name in peers.keys.sorted() {
+            guard var peer = peers[name], peer.exchange == nil, let kind = next(for: peer, now) else { continue }
+            if peer.breaker.admits(now) {
+                if case .ship(_, _, let bytesMax) = kind {
+                    guard bucket.take(bytesMax, now) else { continue }
+                    peer.shippedAt = now
+                }
+                if kind == .pull { pullingFrom = name }
+                peer.exchange = (nextNumber, kind)
+                directives.append(
+                    .exchange(Exchange(number: nextNumber, peer: name, address: peer.address, kind: kind))
+                )
+                nextNumber += 1
+            }
+            peers[name] = peer
+        }
+        isUrgent = false
+        defer { directives = [] }
+        return directives
+    }
+
+    private func next(for peer: ReplicationPeer, _ now: Duration) -> Exchange.Kind? {
+        guard let held = peer.held else { return now >= peer.askAt ? .ask : nil }
+        if peer.pulls, pullingFrom == nil { return .pull }
+        let wanted = wanted(by: peer)
+        if !wanted.isEmpty, isUrgent || now >= gatherEnd(peer, now), bucket.next(now) <= now {
+            return .ship(wanted, lacking: held, bytesMax: options.batchBytes)
+        }
+        return now >= peer.askAt ? .ask : nil
+    }
+
+    /// Origins of which the peer is to be sent something now.
+    private func wanted(by peer: ReplicationPeer) -> Set<OriginID> {
+        guard let held = peer.held else { return [] }
+        return peer.helping.union([origin]).subtracting(peer.diverged)
+            .filter { vector[$0].sequence > held[$0].sequence }
+    }
+
+    private func gatherEnd(_ peer: ReplicationPeer, _ now: Duration) -> Duration {
+        peer.shippedAt.map { $0 + options.gather } ?? now
+    }
+
+    private var askInterval: Duration {
+        options.askInterval * max(1, Double(peers.count) / Double(Replication.peersAskedOften))
+    }
+
+    private mutating func noteWritten(_ now: Duration) {
+        let sequence = vector[origin].sequence
+        guard sequence > written.last?.sequence ?? Sequence(0) else { return }
+        if let last = written.last, now < last.at + Replication.writtenStep, written.count > 1 {
+            // The older time stays: a lag is never told too small.
+            written[written.count - 1].sequence = sequence
+        } else {
+            written.append((now, sequence))
+        }
+        if written.count > Replication.writtenMax { written.removeFirst(Replication.writtenMax / 2) }
+    }
+
+    private mutating func tell(_ event: ReplicationEvent) { directives.append(.event(event)) }
+}

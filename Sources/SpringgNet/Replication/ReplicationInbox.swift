@@ -1,0 +1,36 @@
+import SpringgCluster
+import SpringgLog
+import SpringgProjections
+
+/// Where the links, the log and callers leave what the loop has to know.
+final class ReplicationInbox: @unchecked Sendable {
+    // Why @unchecked: the fields are only touched while `doorbell` is locked.
+
+    enum Item: Sendable {
+        case ended(Exchange, ExchangeOutcome)
+        case originated(OriginID?)
+        case durable
+        case hurry
+        case stop
+    }
+
+    private let doorbell = Doorbell()
+    private var items: [Item] = []
+
+    func post(_ item: Item) {
+        let wasEmpty = self.doorbell.withLock {
+            self.items.append(item)
+            return self.items.count == 1
+        }
+        if wasEmpty { self.doorbell.ring() }
+    }
+
+    /// What has come, at the latest after so long.
+    func take(nanoseconds: UInt64) -> [Item] {
+        self.doorbell.withLock {
+            if self.items.isEmpty { self.doorbell.wait(nanoseconds: nanoseconds) }
+            defer { self.items = [] }
+            return self.items
+        }
+    }
+}

@@ -1,0 +1,214 @@
+import Logging
+import SpringgCluster
+import SpringgLog
+import SpringgProjections
+
+/// Asks the state machine what to do and has it done.
+///
+/// Lives on one thread.
+final class ReplicationLoop {
+    private let database: Database
+    private let options: ReplicationOptions
+    private let token: InternalToken?
+    private let logger: Logger
+    private let inbox: ReplicationInbox
+    private let board: StatusBoard
+    private let members: @Sendable () -> [PeerAddress]
+    private let holds: @Sendable (String, VersionVector) -> Void
+    private var core: Replication
+    private var links: [String: (link: PeerLink, thread: WriterThread)] = [:]
+    /// Whether the log will tell of its next durable record.
+    private var isListening = false
+    private var shippedAt = Duration.zero
+    private var postedAt = Duration.zero
+    private var heardAt: [String: Duration] = [:]
+    private var isOutOfReach = false
+    private var isStopped = false
+
+    /// How often members are looked up and the status is renewed.
+    private static let lookInterval = Duration.milliseconds(200)
+    /// A peer that has not answered for so long no longer keeps segments of the log: it will be seeded.
+    private static let keptFor = Duration.seconds(24 * 3600)
+
+    init(
+        _ database: Database,
+        _ options: ReplicationOptions,
+        token: InternalToken?,
+        expectsPeers: Bool,
+        _ logger: Logger,
+        _ inbox: ReplicationInbox,
+        _ board: StatusBoard,
+        _ members: @escaping @Sendable () -> [PeerAddress],
+        _ holds: @escaping @Sendable (String, VersionVector) -> Void
+    ) {
+        self.database = database
+        self.options = options
+        self.token = token
+        self.logger = logger
+        self.inbox = inbox
+        self.board = board
+        self.members = members
+        self.holds = holds
+        self.core = Replication(
+            options: options,
+            origin: database.origin,
+            vector: database.versionVector,
+            expectsPeers: expectsPeers,
+            now: Self.now,
+            random: SystemRandomNumberGenerator()
+        )
+    }
+
+    private static var now: Duration { .nanoseconds(Int64(clamping: monotonicNanoseconds())) }
+
+    func run() {
+        while !self.isStopped {
+            self.perform(self.core.setPeers(self.members(), Self.now))
+            self.perform(self.core.advance(to: self.database.versionVector, Self.now))
+            self.listen()
+            self.postStatus()
+            let now = Self.now
+            let pause = min(self.core.nextTick(now) - now, Self.lookInterval)
+            for item in self.inbox.take(nanoseconds: UInt64(max(0, pause / .nanoseconds(1)))) { self.take(item) }
+        }
+        for (link, _) in self.links.values { link.close() }
+        for (_, thread) in self.links.values { thread.join() }
+    }
+
+    private func take(_ item: ReplicationInbox.Item) {
+        switch item {
+        case .ended(let exchange, let outcome): self.perform(self.core.ended(exchange, outcome, Self.now))
+        case .originated(let origin): self.perform(self.core.originated(origin, Self.now))
+        case .durable: self.isListening = false
+        case .hurry: self.hurry()
+        case .stop: self.isStopped = true
+        }
+    }
+
+    private func hurry() {
+        self.perform(self.core.advance(to: self.database.versionVector, Self.now))
+        self.perform(self.core.hurry(Self.now))
+    }
+
+    /// Wakes with the next durable record, unless a shipment has just gone: then the end of the gathering wakes it.
+    private func listen() {
+        guard !self.isListening, Self.now >= self.shippedAt + self.options.gather else { return }
+        self.isListening = true
+        self.database.log.notify(whenDurable: self.database.log.watermarks.durable.next) { [inbox] in
+            inbox.post(.durable)
+        }
+    }
+
+    // MARK: - Directives
+
+    private func perform(_ directives: [ReplicationDirective]) {
+        for directive in directives {
+            switch directive {
+            case .exchange(let exchange):
+                if case .ship = exchange.kind { self.shippedAt = Self.now }
+                self.link(exchange.peer).submit(exchange)
+            case .originate(let isNew):
+                self.database.originate(underNewOrigin: isNew) { [inbox, database] failure in
+                    inbox.post(.originated(failure == nil ? database.origin : nil))
+                }
+            case .event(let event):
+                self.note(event)
+            }
+        }
+    }
+
+    private func link(_ peer: String) -> PeerLink {
+        if let link = self.links[peer]?.link { return link }
+        let link = PeerLink(self.database, token: self.token) { [inbox] exchange, outcome in
+            inbox.post(.ended(exchange, outcome))
+        }
+        self.links[peer] = (link, WriterThread(name: "springg-peer") { link.run() })
+        return link
+    }
+
+    private func note(_ event: ReplicationEvent) {
+        switch event {
+        case .holds(let peer, let vector):
+            self.heardAt[peer] = Self.now
+            self.holds(peer, vector)
+        case .reachable(let peer):
+            self.logger.info("Peer answers again", metadata: ["peer": "\(peer)"])
+        case .unreachable(let peer, let reason):
+            self.logger.warning("Peer does not answer: \(reason)", metadata: ["peer": "\(peer)"])
+        case .diverged(let origin, let peer):
+            self.logger.error(
+                """
+                Two histories of one origin: a data directory was copied and both copies were used. \
+                Events of this origin no longer go between the two nodes; remove the data of one of them and start it anew
+                """,
+                metadata: ["peer": "\(peer)", "origin": "\(origin)"]
+            )
+        case .peerOutOfReach(let peer):
+            self.logger.warning(
+                "Peer lacks events that are no longer in this log: it has to be seeded anew",
+                metadata: ["peer": "\(peer)"]
+            )
+        case .outOfReach(let peer):
+            guard !self.isOutOfReach else { return }
+            self.isOutOfReach = true
+            self.logger.error(
+                """
+                This node lacks events that its peers no longer have in their logs. \
+                Stop it, move its data directory away and start it: it fetches a snapshot from a peer
+                """,
+                metadata: ["peer": "\(peer)"]
+            )
+        case .restored(let peer):
+            self.logger.warning(
+                "Events that this node had written and its disk had lost came back from a peer",
+                metadata: ["peer": "\(peer)"]
+            )
+        }
+    }
+
+    // MARK: - Status
+
+    private func postStatus() {
+        let now = Self.now
+        let isOriginating = self.core.phase == .originating
+        guard now >= self.postedAt + Self.lookInterval || self.board.status.isOriginating != isOriginating else {
+            return
+        }
+        self.postedAt = now
+        let peers = self.core.allPeers
+        let known = Set(peers.map(\.name))
+        for (name, entry) in self.links where !known.contains(name) {
+            // Its thread ends by itself.
+            entry.link.close()
+            self.links[name] = nil
+        }
+        var status = ReplicationStatus()
+        status.isOriginating = isOriginating
+        status.isOutOfReach = self.isOutOfReach
+        status.peers = peers.map { peer in
+            let lag = self.core.lag(of: peer, now)
+            return ReplicationStatus.Peer(
+                name: peer.name,
+                address: peer.address,
+                lagEvents: lag?.events,
+                lagSeconds: lag.map { $0.time / .seconds(1) } ?? 0,
+                breaker: peer.breaker.state,
+                failure: peer.failure,
+                requests: peer.requests,
+                events: peer.events,
+                bytes: peer.bytes,
+                diverged: peer.diverged.sorted(),
+                isOutOfReach: peer.isOutOfReach
+            )
+        }
+        status.shipped = self.shippedFloor(peers, now)
+        self.board.post(status)
+    }
+
+    /// What every peer holds that was heard of lately: the log may be shortened up to there.
+    private func shippedFloor(_ peers: [ReplicationPeer], _ now: Duration) -> LSN? {
+        peers.filter { peer in self.heardAt[peer.name].map { now < $0 + Self.keptFor } ?? true }
+            .map { peer in peer.held.map { self.database.log.floor(heldBy: $0) } ?? .zero }
+            .min()
+    }
+}

@@ -1,0 +1,101 @@
+package import Logging
+package import SpringgCluster
+package import SpringgLog
+package import SpringgProjections
+import Synchronization
+
+/// Replication on real sockets and threads: a loop that asks the state machine, and a link for each peer.
+package final class ReplicationService: Sendable {
+    private let inbox = ReplicationInbox()
+    private let board: StatusBoard
+    private let thread: WriterThread
+    private let isStopped = Atomic(false)
+
+    /// Begins to ship and to ask.
+    ///
+    /// - Parameters:
+    ///   - database: Opened with `holdsCommands`: commands are taken once it is clear under which origin.
+    ///   - options: Sizes and intervals.
+    ///   - secret: What tokens of nodes are signed with; nil for none.
+    ///   - expectsPeers: There are others, whether they can be found or not.
+    ///   - logger: Gets a line for each peer that stops answering or answers again, and for what needs a person.
+    ///   - members: The others; asked several times a second.
+    ///   - holds: Told, on the loop's thread, whenever a peer has said what it holds durably.
+    package init(
+        _ database: Database,
+        options: ReplicationOptions = ReplicationOptions(),
+        secret: String?,
+        expectsPeers: Bool,
+        logger: Logger,
+        members: @escaping @Sendable () -> [PeerAddress],
+        holds: @escaping @Sendable (String, VersionVector) -> Void = { _, _ in }
+    ) {
+        let (inbox, board) = (self.inbox, StatusBoard())
+        self.board = board
+        self.thread = WriterThread(name: "springg-replica") {
+            let loop = ReplicationLoop(
+                database,
+                options,
+                token: InternalToken(secret: secret),
+                expectsPeers: expectsPeers,
+                logger,
+                inbox,
+                board,
+                members,
+                holds
+            )
+            loop.run()
+        }
+    }
+
+    /// How it goes; at most a fraction of a second old.
+    package var status: ReplicationStatus { self.board.status }
+
+    /// Ships what is durable at once: somebody waits for it.
+    package func hurry() { self.inbox.post(.hurry) }
+
+    /// Waits until commands are taken; false when that takes longer.
+    ///
+    /// Blocking.
+    package func waitUntilOriginating(seconds: Double) -> Bool {
+        self.board.wait(seconds: seconds) { $0.isOriginating }
+    }
+
+    /// Waits, at most so long, until every peer that answers holds what this node has written, then ends.
+    ///
+    /// Blocking; only the first call does anything.
+    package func stop(afterShippingFor seconds: Double) {
+        guard !self.isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        _ = self.board.wait(seconds: seconds) { status in
+            status.peers.allSatisfy { $0.breaker != .closed || ($0.lagEvents ?? 0) == 0 }
+        }
+        self.inbox.post(.stop)
+        self.thread.join()
+    }
+}
+
+/// Where the loop leaves its status.
+final class StatusBoard: @unchecked Sendable {
+    // Why @unchecked: `content` is only touched while `doorbell` is locked.
+    private let doorbell = Doorbell()
+    private var content = ReplicationStatus()
+
+    var status: ReplicationStatus { self.doorbell.withLock { self.content } }
+
+    func post(_ status: ReplicationStatus) {
+        self.doorbell.withLock { self.content = status }
+        self.doorbell.ring()
+    }
+
+    func wait(seconds: Double, until condition: (ReplicationStatus) -> Bool) -> Bool {
+        let deadline = monotonicNanoseconds() + UInt64(max(0, seconds) * 1e9)
+        return self.doorbell.withLock {
+            while !condition(self.content) {
+                let now = monotonicNanoseconds()
+                guard now < deadline else { return false }
+                self.doorbell.wait(nanoseconds: deadline - now)
+            }
+            return true
+        }
+    }
+}
