@@ -5,13 +5,14 @@ import SpringgConfiguration
 import SpringgLog
 import SpringgNet
 import SpringgProjections
+import Synchronization
 
 extension Node {
     /// Begins to look for other nodes, if the settings want that.
     /// - Throws: `CommandFailure` for a setting that cannot be, or a port that is taken.
     static func startGossip(
         _ settings: Configuration,
-        database: Database,
+        of database: DatabaseBox,
         logger: Logger
     ) throws -> GossipService? {
         guard isMember(settings) else { return nil }
@@ -24,7 +25,7 @@ extension Node {
         }
         let apiPort = UInt16(truncatingIfNeeded: settings[Keys.port])
         let gossip = try Blocking.wait {
-            try await GossipService.start(options, logger: logger) { nodeState(of: database, apiPort: apiPort) }
+            try await GossipService.start(options, logger: logger) { nodeState(of: database.value, apiPort: apiPort) }
         }
         logger.info("Gossip", metadata: ["name": "\(gossip.nodeName)", "address": "\(gossip.endpoint)"])
         return gossip
@@ -64,11 +65,16 @@ extension Node {
     /// What this node says of itself.
     ///
     /// Heads and digest are not of one moment while writes go on: who compares them does so again before it complains.
-    private static func nodeState(of database: Database, apiPort: UInt16) -> NodeState {
+    /// Before the database is open the node has nothing to say, and no API.
+    private static func nodeState(of database: Database?, apiPort: UInt16) -> NodeState {
         var state = NodeState()
         state.composedAt = UInt64(max(0, Date().timeIntervalSince1970 * 1000))
-        state.apiPort = apiPort
         state.version = BuildInformation.version
+        guard let database else {
+            state.writeState = .readOnly
+            return state
+        }
+        state.apiPort = apiPort
         state.origin = database.origin
         state.setHeads(database.versionVector)
         state.digest = digest(database.digest)
@@ -82,4 +88,13 @@ extension Node {
     private static func digest(_ digest: StateDigest) -> NodeState.Digest {
         NodeState.Digest(low: digest.low, high: digest.high)
     }
+}
+
+/// The database, once it is open: gossip begins before, since a new node has to find others first.
+final class DatabaseBox: Sendable {
+    private let content = Mutex<Database?>(nil)
+
+    var value: Database? { content.withLock { $0 } }
+
+    func set(_ database: Database) { content.withLock { $0 = database } }
 }

@@ -1,4 +1,7 @@
+import Foundation
+import Glibc
 import Logging
+import SpringgArchive
 import SpringgCluster
 import SpringgConfiguration
 import SpringgLog
@@ -46,15 +49,42 @@ extension Node {
 
     private static let originSeconds = 30.0
 
-    /// Members that have an API to send events to.
+    /// The other members that are nodes of ours; one without an API yet, because it is starting, counts too.
     private static func peers(of gossip: GossipService) -> [PeerAddress] {
         gossip.members.compactMap { member in
-            guard !member.isSelf, member.member.status != .left, let state = member.member.state, state.apiPort > 0
-            else { return nil }
-            return PeerAddress(
-                name: member.member.name,
-                address: NodeAddress(member.member.endpoint.address, port: state.apiPort)
-            )
+            guard !member.isSelf, member.member.status != .left, let state = member.member.state else { return nil }
+            let address = NodeAddress(member.member.endpoint.address, port: state.apiPort)
+            return PeerAddress(name: member.member.name, address: state.apiPort > 0 ? address : nil)
         }
+    }
+
+    // MARK: - New nodes
+
+    /// Fetches the state of a peer when this node has nothing and the logs of the others do not reach back.
+    /// - Throws: `CommandFailure` when a snapshot is needed and cannot be had.
+    static func seed(_ settings: Configuration, _ gossip: GossipService, logger: Logger) throws {
+        let dataPath = settings[Keys.dataPath]
+        guard isEmpty(dataPath), !settings[Keys.clusterSeeds].isEmpty else { return }
+        let deadline = Date(timeIntervalSinceNow: searchSeconds)
+        while peers(of: gossip).isEmpty, Date() < deadline { usleep(20_000) }
+        let secret = settings[Keys.jwtSecret]
+        do {
+            let seeder = Seeder(secret: secret.isEmpty ? nil : secret, logger: logger)
+            guard let report = try seeder.seed(dataPath, from: peers(of: gossip)) else { return }
+            logger.info(
+                "Seeded by a peer's snapshot",
+                metadata: ["vectors": "\(report.rows)", "indexes": "\(report.indexes)", "digest": "\(report.digest)"]
+            )
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+    }
+
+    /// How long a new node looks for others before it begins with nothing.
+    private static let searchSeconds = 2.0
+
+    private static func isEmpty(_ dataPath: String) -> Bool {
+        let names = (try? PosixFileSystem().list(dataPath)) ?? []
+        return names.allSatisfy { $0 == "LOCK" || $0 == "lost+found" }
     }
 }

@@ -25,45 +25,58 @@ struct Node {
     /// - Throws: `CommandFailure` with the part's own description.
     static func start(_ settings: Configuration, logger: Logger, past: PastView? = nil) throws -> Node {
         announce(settings, logger: logger)
-        let database =
-            try past.map { try $0.open(databaseOptions(settings) { _ in }, logger: logger) }
-            ?? open(settings, logger: logger)
-        var wanted = serverOptions(settings)
+        let box = DatabaseBox()
+        // The past is nobody's peer.
+        let gossip = try past == nil ? startGossip(settings, of: box, logger: logger) : nil
         do {
-            // The past is nobody's peer.
-            wanted.gossip = try past == nil ? startGossip(settings, database: database, logger: logger) : nil
-            // Nor does it archive: what it shows is archived, or gone.
-            let archiver =
-                try past == nil
-                ? makeArchiver(settings, database: database, isClustered: wanted.gossip != nil, logger: logger) : nil
-            if let archiver { wanted.archive = { ArchiveFigures(archiver.status) } }
-            let (options, gossip) = (wanted, wanted.gossip)
-            let server = try Blocking.wait {
-                do {
-                    return try await APIServer.start(database: database, options: options, logger: logger)
-                } catch {
-                    // Without a server the node is no member.
-                    await gossip?.stop()
-                    throw error
-                }
+            if let gossip { try seed(settings, gossip, logger: logger) }
+            let database =
+                try past.map { try $0.open(databaseOptions(settings) { _ in }, logger: logger) }
+                ?? open(settings, logger: logger)
+            do {
+                return try start(settings, database, gossip, box, archives: past == nil, logger: logger)
+            } catch {
+                database.close()
+                throw CommandFailure("\(error)")
             }
-            archiver?.start()
-            return Node(
-                database: database,
-                server: server,
-                gossip: gossip,
-                archiver: archiver,
-                replication: gossip.map {
-                    startReplication(settings, database: database, gossip: $0, logger: logger)
-                },
-                logger: logger,
-                graceSeconds: settings[Keys.shutdownGrace].seconds,
-                bindAddress: options.host
-            )
         } catch {
-            database.close()
-            throw CommandFailure("\(error)")
+            // Without a server the node is no member.
+            try? Blocking.wait { await gossip?.stop() }
+            throw error
         }
+    }
+
+    private static func start(
+        _ settings: Configuration,
+        _ database: Database,
+        _ gossip: GossipService?,
+        _ box: DatabaseBox,
+        archives: Bool,
+        logger: Logger
+    ) throws -> Node {
+        var wanted = serverOptions(settings)
+        wanted.gossip = gossip
+        // What the past shows is archived, or gone.
+        let archiver =
+            try archives
+            ? makeArchiver(settings, database: database, isClustered: gossip != nil, logger: logger) : nil
+        if let archiver { wanted.archive = { ArchiveFigures(archiver.status) } }
+        let options = wanted
+        let server = try Blocking.wait {
+            try await APIServer.start(database: database, options: options, logger: logger)
+        }
+        box.set(database)
+        archiver?.start()
+        return Node(
+            database: database,
+            server: server,
+            gossip: gossip,
+            archiver: archiver,
+            replication: gossip.map { startReplication(settings, database: database, gossip: $0, logger: logger) },
+            logger: logger,
+            graceSeconds: settings[Keys.shutdownGrace].seconds,
+            bindAddress: options.host
+        )
     }
 
     /// Where a client on this machine reaches the server.

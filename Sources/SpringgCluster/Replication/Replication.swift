@@ -137,7 +137,7 @@ package struct Replication: Sendable {
     package func nextTick(_ now: Duration) -> Duration {
         var next = now + options.askInterval
         if case .asking(let until) = phase { next = min(next, until) }
-        for peer in peers.values where peer.exchange == nil {
+        for peer in peers.values where peer.exchange == nil && peer.address != nil {
             var due = peer.askAt
             if !wanted(by: peer).isEmpty { due = min(due, max(gatherEnd(peer, now), bucket.next(now))) }
             if peer.pulls, pullingFrom == nil { due = now }
@@ -294,7 +294,9 @@ package struct Replication: Sendable {
     private mutating func work(_ now: Duration) -> [ReplicationDirective] {
         decide(now)
         for name in peers.keys.sorted() {
-            guard var peer = peers[name], peer.exchange == nil, let kind = next(for: peer, now) else { continue }
+            guard var peer = peers[name], let address = peer.address, peer.exchange == nil,
+                let kind = next(for: peer, now)
+            else { continue }
             if peer.breaker.admits(now) {
                 if case .ship(_, _, let bytesMax) = kind {
                     guard bucket.take(bytesMax, now) else { continue }
@@ -303,7 +305,7 @@ package struct Replication: Sendable {
                 if kind == .pull { pullingFrom = name }
                 peer.exchange = (nextNumber, kind)
                 directives.append(
-                    .exchange(Exchange(number: nextNumber, peer: name, address: peer.address, kind: kind))
+                    .exchange(Exchange(number: nextNumber, peer: name, address: address, kind: kind))
                 )
                 nextNumber += 1
             }

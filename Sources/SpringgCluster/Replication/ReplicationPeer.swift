@@ -3,10 +3,10 @@ package import SpringgLog
 /// Where a member of the cluster takes events.
 package struct PeerAddress: Equatable, Sendable {
     package let name: String
-    /// The HTTP API's address and port.
-    package let address: NodeAddress
+    /// The HTTP API's address and port; nil while it has none, as when it is starting.
+    package let address: NodeAddress?
 
-    package init(name: String, address: NodeAddress) {
+    package init(name: String, address: NodeAddress?) {
         self.name = name
         self.address = address
     }
@@ -15,7 +15,7 @@ package struct PeerAddress: Equatable, Sendable {
 /// What this node knows of another.
 package struct ReplicationPeer: Sendable {
     package let name: String
-    package internal(set) var address: NodeAddress
+    package internal(set) var address: NodeAddress?
     /// What it said last that it holds; nil before it has said anything.
     package internal(set) var held: VersionVector?
     /// Whose events it writes.

@@ -177,6 +177,7 @@ public final class APIServer: Sendable {
             handle.ticker.cancel()
             handle.mailbox.close()
         }
+        self.context.shelf.close()
         try? await self.context.threads.shutdownGracefully()
         try? await self.group.shutdownGracefully()
     }

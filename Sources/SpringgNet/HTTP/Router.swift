@@ -21,6 +21,8 @@ package enum Endpoint: Sendable, Equatable {
     case replicate
     case shipLog
     case pullLog
+    case snapshot
+    case snapshotBlock
     case syncManifest
     case syncBlock
 
@@ -31,7 +33,9 @@ package enum Endpoint: Sendable, Equatable {
         case .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
         case .listMarks, .setMark: .admin
-        case .internalIndexes, .clusterStatus, .replicate, .shipLog, .pullLog, .syncManifest, .syncBlock: .internal
+        case .internalIndexes, .clusterStatus, .replicate, .shipLog, .pullLog, .snapshot, .snapshotBlock, .syncManifest,
+            .syncBlock:
+            .internal
         }
     }
 
@@ -153,6 +157,10 @@ package enum Router {
             return [(.POST, Target(endpoint: .shipLog))]
         case 3 where parts[1] == Part.log && parts[2] == Part.pull:
             return [(.POST, Target(endpoint: .pullLog))]
+        case 2 where parts[1] == Part.snapshot:
+            return [(.POST, Target(endpoint: .snapshot))]
+        case 3 where parts[1] == Part.snapshot && !parts[2].isEmpty:
+            return [(.GET, Target(endpoint: .snapshotBlock, item: parts[2]))]
         case 3 where parts[1] == Part.cluster && parts[2] == Part.status:
             return [(.GET, Target(endpoint: .clusterStatus))]
         case 4 where parts[1] == Part.sync && !parts[2].isEmpty && parts[3] == Part.manifest:
@@ -248,6 +256,7 @@ private enum Part {
     static let replicate = Array("replicate".utf8)
     static let log = Array("log".utf8)
     static let pull = Array("pull".utf8)
+    static let snapshot = Array("snapshot".utf8)
     static let cluster = Array("cluster".utf8)
     static let status = Array("status".utf8)
     static let sync = Array("sync".utf8)

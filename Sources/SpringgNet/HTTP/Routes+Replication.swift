@@ -55,6 +55,17 @@ extension Worker {
         }
         return nil
     }
+
+    // MARK: Seeding
+
+    /// The manifest of a snapshot for a new node; no bytes while it is being made.
+    func snapshot() throws(RequestError) -> Answer { .message(try self.context.shelf.manifest() ?? []) }
+
+    func snapshotBlock(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        let (shelf, hash) = (self.context.shelf, String(decoding: target.item, as: UTF8.self))
+        self.offload(ticket) { () throws(RequestError) in .message(try shelf.block(hash)) }
+        return nil
+    }
 }
 
 extension Answer {

@@ -92,6 +92,8 @@ extension Worker {
         case .replicate: return try self.replicate(body, isBatch: connection.isReplicationBatch, ticket)
         case .shipLog: return try self.receiveLog(body, ticket)
         case .pullLog: return try self.pullLog(body, ticket)
+        case .snapshot: return try self.snapshot()
+        case .snapshotBlock: return try self.snapshotBlock(target, ticket)
         case .syncManifest: return try self.syncManifest(target, ticket)
         case .syncBlock: return try self.syncBlock(target, ticket)
         }

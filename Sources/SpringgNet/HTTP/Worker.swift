@@ -11,6 +11,8 @@ final class ServerContext: Sendable {
     /// True when every request is logged: asked once, since it cannot change and is asked for each of them.
     let logsRequests: Bool
     let threads: NIOThreadPool
+    /// What new nodes are seeded from.
+    let shelf: SnapshotShelf
     let limiter: RateLimiterBox?
     let bulkPermits: PermitPool?
     let bodyBudget: PermitPool?
@@ -30,6 +32,7 @@ final class ServerContext: Sendable {
         self.logger = logger
         self.logsRequests = logger.logLevel <= .debug
         self.threads = threads
+        self.shelf = SnapshotShelf(database)
         self.limiter =
             options.rateLimitPerSecond > 0
             ? RateLimiterBox(RateLimiter(perSecond: options.rateLimitPerSecond, burst: options.rateLimitBurst)) : nil

@@ -68,7 +68,8 @@ final class ReplicationLoop {
             self.listen()
             self.postStatus()
             let now = Self.now
-            let pause = min(self.core.nextTick(now) - now, Self.lookInterval)
+            var pause = min(self.core.nextTick(now) - now, Self.lookInterval)
+            if !self.isListening { pause = min(pause, self.shippedAt + self.options.gather - now) }
             for item in self.inbox.take(nanoseconds: UInt64(max(0, pause / .nanoseconds(1)))) { self.take(item) }
         }
         for (link, _) in self.links.values { link.close() }

@@ -1,0 +1,72 @@
+import SpringgArchive
+import SpringgCluster
+import SpringgLog
+
+/// The snapshot of a peer as an object store that can only be read: what a restore takes.
+final class PeerStore: ObjectStore {
+    private let client: PeerClient
+    private let address: NodeAddress
+    private let manifestKey: ObjectKey
+    private let manifest: [UInt8]
+
+    let location: String
+
+    init(_ client: PeerClient, _ address: NodeAddress, manifest: [UInt8]) throws {
+        self.client = client
+        self.address = address
+        self.manifest = manifest
+        self.location = "http://\(address)/internal/snapshot"
+        self.manifestKey = try SnapshotManifest.key(try SnapshotManifest(decoding: manifest, from: self.location).id)
+    }
+
+    func get(
+        _ key: ObjectKey,
+        _ range: ObjectRange,
+        consume: (UnsafeRawBufferPointer) throws -> Void
+    ) throws -> ObjectInfo {
+        guard range == .all else { throw ObjectStoreError.unsupported(self.location, "parts of objects are not given") }
+        let bytes = try self.bytes(of: key)
+        try bytes.withUnsafeBytes(consume)
+        return self.info(key, bytes.count)
+    }
+
+    func list(prefix: String, after start: ObjectKey?, _ body: (ObjectInfo) throws -> Bool) throws -> ListSummary {
+        var summary = ListSummary()
+        guard self.manifestKey.text.hasPrefix(prefix) else { return summary }
+        summary.objects = 1
+        _ = try body(self.info(self.manifestKey, self.manifest.count))
+        return summary
+    }
+
+    func head(_ key: ObjectKey) throws(ObjectStoreError) -> ObjectInfo { self.info(key, try self.bytes(of: key).count) }
+
+    func put(_ key: ObjectKey, _ body: ObjectBody, condition: PutCondition) throws(ObjectStoreError) -> ObjectInfo {
+        throw .unsupported(self.location, "it can only be read")
+    }
+
+    func delete(_ keys: [ObjectKey]) throws(ObjectStoreError) {
+        throw .unsupported(self.location, "it can only be read")
+    }
+
+    func removeLeftovers(olderThanSeconds seconds: Int) -> Int { 0 }
+
+    func close() { self.client.close() }
+
+    private func bytes(of key: ObjectKey) throws(ObjectStoreError) -> [UInt8] {
+        if key == self.manifestKey { return self.manifest }
+        guard key.text.hasPrefix("blocks/"), key.text.hasSuffix(".zst") else { throw .notFound(at: self.path(of: key)) }
+        do throws(PeerFailure) {
+            return try self.client.get(
+                "/internal/snapshot/\(key.text.dropFirst("blocks/".utf8.count).dropLast(4))",
+                from: self.address,
+                answerBytesMax: SnapshotShelf.blockBytesMax
+            )
+        } catch {
+            throw .unavailable(at: self.path(of: key), error.text)
+        }
+    }
+
+    private func info(_ key: ObjectKey, _ size: Int) -> ObjectInfo {
+        ObjectInfo(key: key, size: size, tag: nil, modifiedSeconds: 0, crc32c: nil)
+    }
+}

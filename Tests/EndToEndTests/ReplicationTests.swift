@@ -1,0 +1,169 @@
+import Glibc
+import SpringgTestKit
+import Synchronization
+import Testing
+
+extension EndToEnd {
+    /// Real nodes that hold the same, whatever happens to them.
+    @Suite struct ReplicationTests {
+        /// Nodes of a test's own that look for each other, with a secret that all share.
+        private static func cluster(_ names: [String], _ more: [String: String] = [:]) throws -> [API] {
+            var nodes: [API] = []
+            var ports: [Int] = []
+            for _ in names { ports.append(try Socket.freePort()) }
+            let seeds = ports.map { "localhost:\($0)" }.joined(separator: ",")
+            for (name, port) in zip(names, ports) {
+                let flags = [
+                    "cluster-enabled": "true", "node-id": name, "cluster-bind-port": "\(port)", "cluster-seeds": seeds,
+                    "jwt-secret": Token.secret,
+                ]
+                nodes.append(try API(flags.merging(more) { $1 }))
+            }
+            return nodes
+        }
+
+        private static func eventually(_ seconds: Double = 30, _ isSo: () throws -> Bool) throws -> Bool {
+            let deadline = Deadline(seconds: seconds)
+            while try !isSo() {
+                guard !deadline.isOver else { return false }
+                // Whoever is asked without a pause has no time for anything else.
+                usleep(20_000)
+            }
+            return true
+        }
+
+        private static func digest(_ api: API) throws -> String? { try api.get("/api/stats").data()["digest"]?.string }
+
+        /// Waits until all nodes show the same.
+        private static func agree(_ nodes: [API]) throws -> Bool {
+            try eventually {
+                let digests = try Set(nodes.map { try digest($0) })
+                return digests.count == 1
+            }
+        }
+
+        /// What was acknowledged, by several threads.
+        private final class Acknowledged: Sendable {
+            private let rows = Mutex<[String: Float]>([:])
+
+            func note(_ id: String, _ value: Float?) { rows.withLock { $0[id] = value } }
+            var all: [String: Float] { rows.withLock { $0 } }
+        }
+
+        private static func log(_ nodes: [API]) -> Comment { "\(nodes.map(\.node.log).joined(separator: "\n---\n"))" }
+
+        /// Writers on all nodes while one is killed, deletes while it is down, and a fresh node in its place.
+        @Test func nothingAcknowledgedIsLost() throws {
+            let nodes = try Self.cluster(["a", "b", "c"])
+            let (a, b, c) = (nodes[0], nodes[1], nodes[2])
+            try #require(try a.createIndex("i", 4).status == 200)
+            #expect(try Self.eventually { try nodes.allSatisfy { try $0.get("/api/indexes/i/stats").status == 200 } })
+
+            let acknowledged = Acknowledged()
+            let isOver = Atomic(false)
+            let ports = nodes.map(\.node.port)
+            let writers = try ports.enumerated().map { place, port in
+                try WorkerThread {
+                    let http = HTTPClient(port: port, timeoutSeconds: 10)
+                    var number = 0
+                    while !isOver.load(ordering: .relaxed) {
+                        let (id, value) = ("\(place)-\(number)", Float(number))
+                        let body = API.vectorBody(id, [value, 1, 2, 3])
+                        let answer = try? http.request("POST", "/api/indexes/i/vectors", json: body)
+                        // A node that was killed takes no more: its next life has another port.
+                        guard let answer else { return }
+                        if answer.status == 200 { acknowledged.note(id, value) }
+                        number += 1
+                    }
+                }
+            }
+            #expect(try Self.eventually { acknowledged.all.count > 600 })
+            try c.node.kill()
+            let deleted = (0..<50).map { "\($0 % 2)-\($0)" }
+            for id in deleted { try #require(try a.remove("i", id).status == 200, Self.log(nodes)) }
+            isOver.store(true, ordering: .relaxed)
+            for writer in writers { writer.join() }
+            for id in deleted { acknowledged.note(id, nil) }
+            try c.start()
+            #expect(try Self.agree(nodes), Self.log(nodes))
+
+            // A fresh one in the place of another.
+            try b.stop()
+            let fresh = try API(b.node.flags.merging(["node-id": "d", "data-path": b.node.directory + "/new"]) { $1 })
+            #expect(try Self.agree([a, c, fresh]), Self.log([a, c, fresh]))
+            for node in [a, c, fresh] {
+                #expect(try node.count("i") == acknowledged.all.count)
+                for id in deleted { #expect(try node.vector("i", id).status == 404) }
+            }
+            for (id, value) in acknowledged.all {
+                #expect(try fresh.vector("i", id).data()["vector"]?.floats?.first == value)
+            }
+        }
+
+        /// Two clients put and delete one id on two nodes at once, again and again.
+        @Test func sameIDRaces() throws {
+            let nodes = try Self.cluster(["a", "b"])
+            try #require(try nodes[0].createIndex("i", 2).status == 200)
+            #expect(try Self.eventually { try nodes[1].get("/api/indexes/i/stats").status == 200 })
+            let ports = nodes.map(\.node.port)
+            try WorkerThread.run(2) { place in
+                let http = HTTPClient(port: ports[place], timeoutSeconds: 10)
+                for trial in 0..<60 {
+                    let path = "/api/indexes/i/vectors"
+                    let body = API.vectorBody("race\(trial)", [Float(place), Float(trial)])
+                    for _ in 0..<3 { _ = try? http.request("POST", path, json: body) }
+                    if trial % 4 == place { _ = try? http.request("DELETE", "\(path)/race\(trial)") }
+                }
+            }
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            for trial in 0..<60 {
+                let answers = try nodes.map { try $0.vector("i", "race\(trial)") }
+                #expect(answers[0].status == answers[1].status && answers[0].body == answers[1].body)
+            }
+        }
+
+        /// A log that no longer reaches back: a new node takes a snapshot, then the log.
+        @Test func newNodesAreSeeded() throws {
+            let small = ["log-segment-mb": "1", "log-retention-mb": "2", "persistence-interval": "1s"]
+            let nodes = try Self.cluster(["a"], small)
+            let a = nodes[0]
+            try a.createIndex("i", 512)
+            let vector = [Float](repeating: 0.25, count: 512)
+            for number in 0..<4000 {
+                try #require(
+                    try a.add("i", "\(number % 700)", vector, metadata: #"{"custom":{"n":\#(number)}}"#).status == 200
+                )
+            }
+            #expect(try Self.eventually { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 1 })
+            let b = try API(
+                a.node.flags.merging([
+                    "node-id": "b", "data-path": a.node.directory + "/b",
+                    "cluster-bind-port": "\(try Socket.freePort())",
+                ]) { $1 }
+            )
+            #expect(b.node.log.contains("Seeded by a peer's snapshot"), Self.log([a, b]))
+            #expect(try Self.agree([a, b]), Self.log([a, b]))
+            #expect(try b.count("i") == 700)
+            // What comes afterwards comes by the log, both ways, also after a restart.
+            try #require(try b.add("i", "from b", vector).status == 200)
+            try #require(try a.remove("i", "5").status == 200)
+            #expect(try Self.agree([a, b]), Self.log([a, b]))
+            try b.restart()
+            try #require(try b.add("i", "again", vector).status == 200)
+            #expect(try Self.agree([a, b]), Self.log([a, b]))
+            #expect(try a.count("i") == 701)
+        }
+
+        /// Without a token of the nodes nobody puts events into a log.
+        @Test func strangersAreRefused() throws {
+            let node = try API(["cluster-enabled": "true", "jwt-secret": Token.secret])
+            for path in ["/internal/log", "/internal/log/pull", "/internal/snapshot"] {
+                #expect(try node.post(path, "").status == 401)
+                let client = node.node.client(token: Token.with(permissions: ["read", "write", "admin"]))
+                #expect([401, 403].contains(try client.request("POST", path, json: "{}").status))
+            }
+            let client = node.node.client(token: Token.with(permissions: ["internal"]))
+            #expect(try client.request("POST", "/internal/log", json: "{}").status == 400)
+        }
+    }
+}
