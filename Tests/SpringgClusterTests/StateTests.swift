@@ -22,6 +22,7 @@ struct StateTests {
         state.protocols = 1...3
         state.vectorCount = random.next()
         state.lastArchivedAt = random.next()
+        state.archives = true
         state.hlcFloor = HLC(random.next())
         state.writeState = .readOnly
         state.setHeads(Self.heads(count, using: &random))
@@ -46,6 +47,7 @@ struct StateTests {
         #expect(read.state.headsHash == state.headsHash && read.state.digest == state.digest)
 
         state.indexDigests = ["articles": NodeState.Digest(low: 1, high: 2), "ü": NodeState.Digest(low: 3, high: 4)]
+        state.forgotten = ["gone": random.next(), "lost": 1]
         let long = try #require(try NodeState.decode(state.longForm(name: "i-0abc")))
         #expect(long.state == state && long.name == "i-0abc")
     }

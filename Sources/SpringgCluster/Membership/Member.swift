@@ -32,6 +32,8 @@ package enum MembershipEvent: Equatable, Sendable {
     case left(Member)
     /// Taken for dead.
     case failed(Member)
+    /// It answered a ping with more than the protocol asks for, `after` the ping was sent.
+    case answered(node: String, payload: [UInt8], after: Duration)
     /// We were accused of being dead or suspect and have denied it.
     case refuted(incarnation: UInt32)
     /// Another node, at another address, uses a name that is taken.

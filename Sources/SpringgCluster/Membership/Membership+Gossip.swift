@@ -90,7 +90,7 @@ extension Membership {
             switch message {
             case .ping(let ping): answer(ping, from: sender)
             case .indirectPing(let request): forward(request, from: sender, now)
-            case .ack(let number, _): acceptAck(number, now)
+            case .ack(let number, let payload): acceptAck(number, payload, now)
             case .nack(let number): acceptNack(number)
             case .alive, .suspect, .dead, .user, .error: ()
             }

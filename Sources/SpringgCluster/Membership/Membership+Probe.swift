@@ -112,10 +112,19 @@ extension Membership {
         }
     }
 
-    mutating func acceptAck(_ number: UInt32, _ now: Duration) {
-        if probe?.number == number {
+    /// - Parameters:
+    ///   - number: Of the ping that is answered.
+    ///   - payload: What the other node says with it.
+    ///   - now: The time.
+    mutating func acceptAck(_ number: UInt32, _ payload: [UInt8]?, _ now: Duration) {
+        if let probe, probe.number == number {
             health.add(-1)
-            probe = nil
+            // Before others were asked there is one way that the answer can have taken, and its time is known.
+            if let payload, let directDeadline = probe.directDeadline {
+                let sent = directDeadline - options.probeTimeout
+                emit(.answered(node: probe.target, payload: payload, after: now - sent))
+            }
+            self.probe = nil
         } else if let forward = forwards.removeValue(forKey: number) {
             send(Message.ack(number: forward.number, payload: nil).encoded, to: forward.asker)
         }
@@ -129,7 +138,8 @@ extension Membership {
 
     mutating func answer(_ ping: Ping, from sender: NodeAddress) {
         guard ping.node.isEmpty || isMe(ping.node) else { return }
-        send(Message.ack(number: ping.number, payload: nil).encoded, to: ping.source?.endpoint ?? sender)
+        let payload = ackPayload.isEmpty ? nil : ackPayload
+        send(Message.ack(number: ping.number, payload: payload).encoded, to: ping.source?.endpoint ?? sender)
     }
 
     mutating func forward(_ request: IndirectPing, from sender: NodeAddress, _ now: Duration) {

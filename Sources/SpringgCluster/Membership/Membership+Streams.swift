@@ -16,6 +16,17 @@ extension Membership {
         exchange(with: partner.endpoint, isJoin: false)
     }
 
+    /// Exchanges states with a few others now: the long form has something that should not wait for its turn.
+    ///
+    /// Whoever hears it for the first time does the same, so that everybody has it within a few rounds.
+    package mutating func exchangeNow() -> [MembershipDirective] {
+        guard !isLeaving else { return [] }
+        for partner in randomMembers(options.gossipNodes, where: { $0.status == .alive }) {
+            exchange(with: partner.endpoint, isJoin: false)
+        }
+        return takeDirectives()
+    }
+
     private mutating func exchange(with endpoint: NodeAddress, isJoin: Bool) {
         dial(.pushPull(with: endpoint), to: endpoint, ownStates(isJoin: isJoin))
     }
@@ -117,7 +128,7 @@ extension Membership {
     ) -> [MembershipDirective] {
         switch (streams.removeValue(forKey: stream), message) {
         case (.probe(let asked), .message(.ack(let number, _))) where asked == number:
-            acceptAck(number, now)
+            acceptAck(number, nil, now)
         case (.pushPull(let endpoint), .pushPull(let remote)):
             contacts.succeeded(endpoint, now: now)
             merge(remote, from: endpoint, now)

@@ -32,6 +32,8 @@ package struct Membership: Sendable {
     var ownMeta: [UInt8] = []
     var userState: [UInt8] = []
     package internal(set) var isLeaving = false
+    /// What goes with each answer to a ping; the node that asked gets it with the time that asking took.
+    package var ackPayload: [UInt8] = []
 
     var directives: [MembershipDirective] = []
 

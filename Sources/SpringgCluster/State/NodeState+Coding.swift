@@ -15,6 +15,8 @@ import SpringgLog
 //                                                13  indexDigests   of each: u8 length, name, u64 low, u64 high
 //                                                14  name of the node, in the long form
 //                                                15  origin         16 bytes, as printed
+//                                                16  archives       u8, 1 when it has an archive
+//                                                17  forgotten      of each: u8 length, name, varint ms
 //
 // Integers are little-endian, varints LEB128 of at most 64 bits.
 
@@ -27,7 +29,7 @@ extension NodeState {
 
     fileprivate enum Tag: UInt8 {
         case composedAt = 1, apiPort, version, protocols, vectorCount, lastArchivedAt, hlcFloor, writeState, headsHash
-        case digest, heads, omittedHeads, indexDigests, name, origin
+        case digest, heads, omittedHeads, indexDigests, name, origin, archives, forgotten
     }
 
     // MARK: Writing
@@ -69,6 +71,12 @@ extension NodeState {
             digests += Array(name.utf8) + littleEndian(digest.low) + littleEndian(digest.high)
         }
         Self.append(&bytes, .indexDigests, digests)
+        var gone: [UInt8] = []
+        for (name, moment) in forgotten.sorted(by: { $0.key < $1.key }) where name.utf8.count <= 255 {
+            gone.append(UInt8(name.utf8.count))
+            gone += Array(name.utf8) + varint(moment)
+        }
+        if !gone.isEmpty { Self.append(&bytes, .forgotten, gone) }
         return bytes
     }
 
@@ -80,6 +88,7 @@ extension NodeState {
         Self.append(&bytes, .protocols, [protocols.lowerBound, protocols.upperBound])
         Self.append(&bytes, .vectorCount, varint(vectorCount))
         Self.append(&bytes, .lastArchivedAt, varint(lastArchivedAt))
+        if archives { Self.append(&bytes, .archives, [1]) }
         Self.append(&bytes, .hlcFloor, littleEndian(hlcFloor.rawValue))
         Self.append(&bytes, .writeState, [writeState.rawValue])
         var own: [UInt8] = []
@@ -150,6 +159,8 @@ extension NodeState.Decoded {
         case .omittedHeads: state.omittedHeads = try value.count()
         case .indexDigests: state.indexDigests = try value.indexDigests(countMax: NodeState.indexesMax)
         case .origin: state.origin = try value.origin()
+        case .archives: state.archives = try value.byte() == 1
+        case .forgotten: state.forgotten = try value.forgotten(countMax: WireLimits.nodes)
         case .name: name = try value.text(bytesMax: WireLimits.nameBytes)
         }
     }
@@ -216,6 +227,18 @@ extension ByteReader {
             digests[try name.text(bytesMax: 255)] = try digest()
         }
         return digests
+    }
+}
+
+extension ByteReader {
+    fileprivate mutating func forgotten(countMax: Int) throws(WireError) -> [String: UInt64] {
+        var forgotten: [String: UInt64] = [:]
+        while !isAtEnd {
+            guard forgotten.count < countMax else { throw .beyondLimit("forgotten members") }
+            var name = ByteReader(try take(Int(try byte())))
+            forgotten[try name.text(bytesMax: 255)] = try varint()
+        }
+        return forgotten
     }
 }
 

@@ -29,6 +29,8 @@ package struct NodeState: Equatable, Sendable {
     package var vectorCount: UInt64 = 0
     /// Unix time in milliseconds of its last archiving; 0 for never.
     package var lastArchivedAt: UInt64 = 0
+    /// Whether it has an archive, and so may be elected to fill it.
+    package var archives = false
     /// Below this it will give out no clock reading any more.
     package var hlcFloor = HLC(0)
     package var writeState = WriteState.writable
@@ -40,10 +42,12 @@ package struct NodeState: Equatable, Sendable {
     package var omittedHeads = 0
     /// Hash of all heads: equal for two nodes that hold the same events.
     package var headsHash: UInt64 = 0
-    /// Digest of everything visible.
+    /// Digest of everything visible; zero when it and the heads are not of one moment, or there is nothing.
     package var digest = Digest(low: 0, high: 0)
     /// Digests of the indexes; in the long form only.
     package var indexDigests: [String: Digest] = [:]
+    /// Members that were forgotten, and when, in Unix milliseconds; in the long form only.
+    package var forgotten: [String: UInt64] = [:]
 
     package init() {}
 
