@@ -10,6 +10,7 @@ import SpringgTestKit
 struct RequestRules {
     let secretKey: String
     let region: String
+    var service = "s3"
 
     /// The rules that a request breaks.
     func violations(_ request: StubServer.Request) -> [String] {
@@ -38,7 +39,8 @@ struct RequestRules {
         return broken
     }
 
-    private func signatureViolations(_ request: StubServer.Request) -> [String] {
+    /// What is wrong with the signature, by the rules that hold for all services.
+    func signatureViolations(_ request: StubServer.Request) -> [String] {
         guard let text = request.header("authorization"), let rest = text.split(separator: " ", maxSplits: 1).last,
             text.hasPrefix("AWS4-HMAC-SHA256 ")
         else { return ["is not signed"] }
@@ -50,7 +52,8 @@ struct RequestRules {
         let scope = (parts["Credential"] ?? "").split(separator: "/").dropFirst().map(String.init)
         let signed = (parts["SignedHeaders"] ?? "").split(separator: ";").map(String.init)
         let time = request.header("x-amz-date") ?? ""
-        guard scope.count == 4, scope[0] == time.prefix(8), scope[1] == region, scope[2...] == ["s3", "aws4_request"]
+        guard scope.count == 4, scope[0] == time.prefix(8), scope[1] == region,
+            scope[2...] == [service, "aws4_request"]
         else {
             return ["has a wrong scope: \(scope)"]
         }
@@ -67,7 +70,7 @@ struct RequestRules {
             if values.isEmpty { broken.append("signs \(name) but does not send it") }
             canonical += name + ":" + values.map(\.value).joined(separator: ",") + "\n"
         }
-        canonical += "\n" + signed.joined(separator: ";") + "\n" + (request.header("x-amz-content-sha256") ?? "")
+        canonical += "\n" + signed.joined(separator: ";") + "\n" + hex(sha256(request.body))
         let toSign = "AWS4-HMAC-SHA256\n\(time)\n\(scope.joined(separator: "/"))\n\(hex(sha256(Array(canonical.utf8))))"
         var key = Array("AWS4\(secretKey)".utf8)
         for part in scope { key = hmac(Array(part.utf8), key) }
