@@ -325,6 +325,46 @@ public enum Keys {
         isSecret: true
     )
 
+    /// How nodes find each other beyond the seeds.
+    public static let clusterDiscovery = choice(
+        "cluster_discovery",
+        "auto",
+        ["auto", "ec2", "none"],
+        "ec2: the other instances of this one's Auto Scaling group are seeds too, and its id is the node's name. auto: the "
+            + "same on EC2 when cluster_enabled is set to true and no cluster_seeds are given. none: seeds alone."
+    )
+    /// How many members make a majority.
+    public static let clusterSize = integer(
+        "cluster_size",
+        0,
+        "Members that the cluster is to have, for majorities, up to 10000; 0 = all that were ever seen and not forgotten.",
+        0...10_000
+    )
+    /// What a write has to reach.
+    public static let defaultAck = choice(
+        "default_ack",
+        "local",
+        ["local", "peer", "quorum", "s3"],
+        "What a write has to reach before it is answered 200, when it does not say (?ack=): this disk, one more, those of a "
+            + "majority of the members, or the archive."
+    )
+    /// How long a write waits.
+    public static let ackTimeout = duration(
+        "ack_timeout",
+        .seconds(5),
+        "Time that a write waits for what it has to reach before it is answered 202, and a request for the event of "
+            + "X-Springg-After before it is answered 503, 1ms to 5m; at most half of request_timeout is waited.",
+        .milliseconds(1)...(.seconds(300))
+    )
+    /// How wrong the clock may be.
+    public static let maxClockOffset = duration(
+        "max_clock_offset",
+        .milliseconds(500),
+        "A node whose clock is further than this from those of most of its peers takes no writes until it is right, up to 1h; "
+            + "0s = off.",
+        .seconds(0)...(.seconds(3600))
+    )
+
     /// All of them, in the order of the reference.
     public static let all: [any AnyConfigurationKey] = [
         port, bindAddress, jwtSecret, requireJWT, dataPath, dimensions, durability, durabilityInterval, logSegmentMB,
@@ -336,6 +376,7 @@ public enum Keys {
         s3SnapshotInterval, s3Retention,
         clusterEnabled, clusterBindPort, clusterBindAddress, clusterAdvertiseAddress, clusterSeeds, nodeID,
         clusterLabel, clusterKeys,
+        clusterDiscovery, clusterSize, defaultAck, ackTimeout, maxClockOffset,
     ]
 
     /// The setting of a name, or nil.

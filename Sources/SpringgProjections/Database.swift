@@ -349,11 +349,6 @@ public final class Database: Sendable {
     /// Everything is below this directory.
     package var dataPath: String { options.dataPath }
 
-    /// The whole state of this moment, readable while later events are applied; nil when the log has failed or is closed.
-    ///
-    /// Blocking, for as long as the batch in hand takes.
-    package func captureState() -> StateCapture? { pipeline.capture().map { StateCapture($0) } }
-
     /// How far the log holds each origin's events.
     public var versionVector: VersionVector { log.versionVector }
 

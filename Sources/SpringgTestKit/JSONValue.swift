@@ -40,6 +40,12 @@ public enum JSONValue: Sendable {
         return elements[index]
     }
 
+    /// An object without one of its members.
+    public func without(_ key: String) -> JSONValue {
+        guard case .object(let members) = self else { return self }
+        return .object(members.filter { $0.key != key })
+    }
+
     /// Names of an object's members, sorted.
     public var keys: [String] {
         guard case .object(let members) = self else { return [] }

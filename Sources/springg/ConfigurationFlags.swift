@@ -70,6 +70,11 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.nodeID) var nodeID: String?
     @Option(Keys.clusterLabel) var clusterLabel: String?
     @Option(Keys.clusterKeys) var clusterKeys: String?
+    @Option(Keys.clusterDiscovery) var clusterDiscovery: String?
+    @Option(Keys.clusterSize) var clusterSize: String?
+    @Option(Keys.defaultAck) var defaultAck: String?
+    @Option(Keys.ackTimeout) var ackTimeout: String?
+    @Option(Keys.maxClockOffset) var maxClockOffset: String?
 
     /// Key name → text, of the flags that were given.
     func given() -> [String: String] {

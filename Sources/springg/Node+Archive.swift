@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import SpringgArchive
 import SpringgConfiguration
@@ -55,6 +56,24 @@ extension Node {
             isElected: hooks.isElected,
             listeners: listeners
         )
+    }
+
+    /// What write concern and election have to do with archiving.
+    static func archiveHooks(
+        _ settings: Configuration,
+        _ cluster: ClusterService?,
+        _ acks: AckTracker
+    ) -> ArchiveHooks {
+        var hooks = ArchiveHooks()
+        hooks.archived = { vector in
+            acks.archiveHolds(vector)
+            cluster?.archives(lastAt: UInt64(max(0, Date().timeIntervalSince1970 * 1000)))
+        }
+        if let cluster {
+            let interval = UInt64(settings[Keys.s3SyncInterval].milliseconds)
+            hooks.isElected = { cluster.isElected(intervalMilliseconds: interval) }
+        }
+        return hooks
     }
 
     /// Where the settings want the archive; nil when nowhere.

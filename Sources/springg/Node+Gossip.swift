@@ -12,11 +12,21 @@ extension Node {
     /// - Throws: `CommandFailure` for a setting that cannot be, or a port that is taken.
     static func startGossip(
         _ settings: Configuration,
-        of database: DatabaseBox,
+        of database: Late<Database>,
+        acks: AckTracker,
         logger: Logger
-    ) throws -> GossipService? {
+    ) throws -> (gossip: GossipService, cluster: ClusterService)? {
         guard isMember(settings) else { return nil }
-        let options = try gossipOptions(settings)
+        var options = try gossipOptions(settings)
+        discover(settings, &options, logger: logger)
+        let cluster = ClusterService(
+            acks: acks,
+            size: settings[Keys.clusterSize],
+            maxClockOffsetMilliseconds: settings[Keys.maxClockOffset].seconds * 1000,
+            file: RosterFile(directory: settings[Keys.dataPath], fileSystem: PosixFileSystem()),
+            logger: logger
+        )
+        options.heardClock = { cluster.heardClock($0, ahead: $1, uncertainty: $2) }
         if options.security.keyring == nil, !options.host.hasPrefix("127."), options.host != "::1" {
             logger.warning(
                 "Everyone who reaches this port can join the cluster: cluster_keys is not set",
@@ -24,11 +34,19 @@ extension Node {
             )
         }
         let apiPort = UInt16(truncatingIfNeeded: settings[Keys.port])
+        let wanted = options
         let gossip = try Blocking.wait {
-            try await GossipService.start(options, logger: logger) { nodeState(of: database.value, apiPort: apiPort) }
+            try await GossipService.start(wanted, logger: logger) {
+                let database = database.value
+                var state = nodeState(of: database, apiPort: apiPort)
+                // Nothing is written into a directory that may still be filled by a peer.
+                if database != nil { cluster.look(&state) }
+                return state
+            }
         }
+        cluster.begin(gossip)
         logger.info("Gossip", metadata: ["name": "\(gossip.nodeName)", "address": "\(gossip.endpoint)"])
-        return gossip
+        return (gossip, cluster)
     }
 
     private static func gossipOptions(_ settings: Configuration) throws -> GossipOptions {
@@ -64,7 +82,6 @@ extension Node {
 
     /// What this node says of itself.
     ///
-    /// Heads and digest are not of one moment while writes go on: who compares them does so again before it complains.
     /// Before the database is open the node has nothing to say, and no API.
     private static func nodeState(of database: Database?, apiPort: UInt16) -> NodeState {
         var state = NodeState()
@@ -76,25 +93,35 @@ extension Node {
         }
         state.apiPort = apiPort
         state.origin = database.origin
-        state.setHeads(database.versionVector)
-        state.digest = digest(database.digest)
-        let indexes = database.indexes()
-        state.vectorCount = UInt64(indexes.reduce(0) { $0 + $1.count })
-        for index in indexes { state.indexDigests[index.name.description] = digest(index.digest) }
+        // Heads and digests of one moment, if writes leave one: others compare them with theirs.
+        for attempt in 1...attemptsMax {
+            let (heads, marks) = (database.versionVector, database.log.watermarks)
+            state.setHeads(heads)
+            state.digest = digest(database.digest)
+            let indexes = database.indexes()
+            state.vectorCount = UInt64(indexes.reduce(0) { $0 + $1.count })
+            state.indexDigests = [:]
+            for index in indexes { state.indexDigests[index.name.description] = digest(index.digest) }
+            if marks.applied == marks.appended, database.log.watermarks == marks { break }
+            if attempt == attemptsMax { state.digest = NodeState.Digest(low: 0, high: 0) }
+        }
         if case .readOnly = database.health { state.writeState = .unhealthy }
         return state
     }
+
+    /// Looks for a moment without writes before the digest is left out.
+    private static let attemptsMax = 8
 
     private static func digest(_ digest: StateDigest) -> NodeState.Digest {
         NodeState.Digest(low: digest.low, high: digest.high)
     }
 }
 
-/// The database, once it is open: gossip begins before, since a new node has to find others first.
-final class DatabaseBox: Sendable {
-    private let content = Mutex<Database?>(nil)
+/// A part that others need before it is there.
+final class Late<Part: Sendable>: Sendable {
+    private let content = Mutex<Part?>(nil)
 
-    var value: Database? { content.withLock { $0 } }
+    var value: Part? { content.withLock { $0 } }
 
-    func set(_ database: Database) { content.withLock { $0 = database } }
+    func set(_ part: Part) { content.withLock { $0 = part } }
 }

@@ -14,8 +14,15 @@ extension Node {
     /// By default alone: a port is opened for those who have others to talk to.
     static func isMember(_ settings: Configuration) -> Bool {
         settings[Keys.clusterEnabled]
-            && (settings.isSet(Keys.clusterEnabled) || settings.isSet(Keys.clusterSeeds))
+            && (settings.isSet(Keys.clusterEnabled) || settings.isSet(Keys.clusterSeeds) || isDiscovering(settings))
     }
+
+    /// True when others are to be found.
+    private static func expectsPeers(_ settings: Configuration) -> Bool {
+        !settings[Keys.clusterSeeds].isEmpty || isDiscovering(settings)
+    }
+
+    private static func isDiscovering(_ settings: Configuration) -> Bool { settings[Keys.clusterDiscovery] == "ec2" }
 
     /// Why a member refuses writes at first.
     static let asksPeers =
@@ -26,19 +33,22 @@ extension Node {
         _ settings: Configuration,
         database: Database,
         gossip: GossipService,
+        acks: AckTracker,
         logger: Logger
     ) -> ReplicationService {
         let secret = settings[Keys.jwtSecret]
         // Others are expected where some are named, or where the log has heard of some.
         let expectsPeers =
-            !settings[Keys.clusterSeeds].isEmpty || database.versionVector.origins.contains { $0 != database.origin }
+            expectsPeers(settings) || database.versionVector.origins.contains { $0 != database.origin }
         let replication = ReplicationService(
             database,
             secret: secret.isEmpty ? nil : secret,
             expectsPeers: expectsPeers,
             logger: logger,
-            members: { peers(of: gossip) }
+            members: { peers(of: gossip) },
+            holds: { acks.peer($0, holds: $1) }
         )
+        acks.expectPeers { [weak replication] in replication?.hurry() }
         // Bounded by the state machine; the margin is for a slow disk.
         if !replication.waitUntilOriginating(seconds: originSeconds) {
             logger.warning("It is not clear yet under which origin this node may write; writes are refused until it is")
@@ -64,7 +74,7 @@ extension Node {
     /// - Throws: `CommandFailure` when a snapshot is needed and cannot be had.
     static func seed(_ settings: Configuration, _ gossip: GossipService, logger: Logger) throws {
         let dataPath = settings[Keys.dataPath]
-        guard isEmpty(dataPath), !settings[Keys.clusterSeeds].isEmpty else { return }
+        guard isEmpty(dataPath), expectsPeers(settings) else { return }
         let deadline = Date(timeIntervalSinceNow: searchSeconds)
         while peers(of: gossip).isEmpty, Date() < deadline { usleep(20_000) }
         let secret = settings[Keys.jwtSecret]
@@ -86,5 +96,18 @@ extension Node {
     private static func isEmpty(_ dataPath: String) -> Bool {
         let names = (try? PosixFileSystem().list(dataPath)) ?? []
         return names.allSatisfy { $0 == "LOCK" || $0 == "lost+found" }
+    }
+}
+
+extension ReplicationService {
+    /// How it goes with one peer; nil for one that is not known.
+    func peer(_ name: String) -> PeerReplication? {
+        status.peers.first { $0.name == name }.map { peer in
+            PeerReplication(
+                breaker: peer.breakerWord,
+                lagEvents: Int(clamping: peer.lagEvents ?? 0),
+                lastError: peer.failure
+            )
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Logging
 import SpringgArchive
+import SpringgCluster
 import SpringgConfiguration
 import SpringgLog
 import SpringgNet
@@ -15,6 +16,8 @@ struct Node {
     let archiver: Archiver?
     /// Nil when this node is alone.
     let replication: ReplicationService?
+    /// What is decided by gossip; nil without it.
+    let cluster: ClusterService?
     let logger: Logger
     let graceSeconds: Double
     private let bindAddress: String
@@ -25,23 +28,25 @@ struct Node {
     /// - Throws: `CommandFailure` with the part's own description.
     static func start(_ settings: Configuration, logger: Logger, past: PastView? = nil) throws -> Node {
         announce(settings, logger: logger)
-        let box = DatabaseBox()
+        // Gossip begins before the database is open: a new node has to find others first.
+        let box = Late<Database>()
+        let acks = AckTracker()
         // The past is nobody's peer.
-        let gossip = try past == nil ? startGossip(settings, of: box, logger: logger) : nil
+        let members = try past == nil ? startGossip(settings, of: box, acks: acks, logger: logger) : nil
         do {
-            if let gossip { try seed(settings, gossip, logger: logger) }
+            if let members { try seed(settings, members.gossip, logger: logger) }
             let database =
                 try past.map { try $0.open(databaseOptions(settings) { _ in }, logger: logger) }
                 ?? open(settings, logger: logger)
             do {
-                return try start(settings, database, gossip, box, archives: past == nil, logger: logger)
+                return try start(settings, database, members, acks, box, archives: past == nil, logger: logger)
             } catch {
                 database.close()
                 throw CommandFailure("\(error)")
             }
         } catch {
             // Without a server the node is no member.
-            try? Blocking.wait { await gossip?.stop() }
+            try? Blocking.wait { await members?.gossip.stop() }
             throw error
         }
     }
@@ -49,30 +54,52 @@ struct Node {
     private static func start(
         _ settings: Configuration,
         _ database: Database,
-        _ gossip: GossipService?,
-        _ box: DatabaseBox,
+        _ members: (gossip: GossipService, cluster: ClusterService)?,
+        _ acks: AckTracker,
+        _ box: Late<Database>,
         archives: Bool,
         logger: Logger
     ) throws -> Node {
         var wanted = serverOptions(settings)
-        wanted.gossip = gossip
+        wanted.acks = acks
+        wanted.gossip = members?.gossip
+        wanted.cluster = members?.cluster
+        wanted.writeRefusal = members.map { members in { members.cluster.writeRefusal } }
         // What the past shows is archived, or gone.
         let archiver =
             try archives
-            ? makeArchiver(settings, database: database, isClustered: gossip != nil, logger: logger) : nil
-        if let archiver { wanted.archive = { ArchiveFigures(archiver.status) } }
+            ? makeArchiver(
+                settings,
+                database: database,
+                isClustered: members != nil,
+                hooks: archiveHooks(settings, members?.cluster, acks),
+                logger: logger
+            ) : nil
+        if let archiver {
+            acks.expectArchive { archiver.requestRound() }
+            members?.cluster.archives(lastAt: 0)
+            wanted.archive = { ArchiveFigures(archiver.status) }
+        }
+        let replication = Late<ReplicationService>()
+        wanted.replication = { node in replication.value?.peer(node) }
         let options = wanted
         let server = try Blocking.wait {
             try await APIServer.start(database: database, options: options, logger: logger)
         }
         box.set(database)
         archiver?.start()
+        if let members {
+            replication.set(
+                startReplication(settings, database: database, gossip: members.gossip, acks: acks, logger: logger)
+            )
+        }
         return Node(
             database: database,
             server: server,
-            gossip: gossip,
+            gossip: members?.gossip,
             archiver: archiver,
-            replication: gossip.map { startReplication(settings, database: database, gossip: $0, logger: logger) },
+            replication: replication.value,
+            cluster: members?.cluster,
             logger: logger,
             graceSeconds: settings[Keys.shutdownGrace].seconds,
             bindAddress: options.host
@@ -233,6 +260,8 @@ struct Node {
         options.connectionsMax = settings[Keys.maxConnections]
         options.bulkConcurrencyMax = settings[Keys.maxConcurrentBulkRequests]
         options.bulkCPUThresholdPercent = settings[Keys.bulkCPUThresholdPercent]
+        options.ackTimeoutSeconds = settings[Keys.ackTimeout].seconds
+        options.defaultAck = AckLevel(rawValue: settings[Keys.defaultAck]) ?? .local
         options.clusterEnabled = settings[Keys.clusterEnabled]
         return options
     }

@@ -15,17 +15,30 @@ struct RunningNode {
     private let address: String
     private let port: Int
     private let token: String?
+    private let advice: String
 
     /// The address and the secret that `springg serve` would use.
-    init(_ settings: Configuration) {
+    init(
+        _ settings: Configuration,
+        advice: String = "the data directory is in use: run this with the configuration of the server that uses it "
+            + "(--config, SPRINGG_PORT, SPRINGG_JWT_SECRET)"
+    ) {
         let bind = settings[Keys.bindAddress]
-        address = ["0.0.0.0", "::", ""].contains(bind) ? "127.0.0.1" : bind
-        port = settings[Keys.port]
-        let secret = settings[Keys.jwtSecret]
+        self.init(
+            address: ["0.0.0.0", "::", ""].contains(bind) ? "127.0.0.1" : bind,
+            port: settings[Keys.port],
+            secret: settings[Keys.jwtSecret],
+            advice: advice
+        )
+    }
+
+    /// Any server with this secret; `advice` is what to do when it does not answer.
+    init(address: String, port: Int, secret: String, advice: String) {
+        (self.address, self.port, self.advice) = (address, port, advice)
         let now = Int64(time(nil))
         let claims = JSONValue.object([
             "iss": .string("springg"), "user_id": .string("springg-cli"), "iat": .integer(now),
-            "exp": .integer(now + 60), "permissions": .array([.string("admin")]),
+            "exp": .integer(now + 60), "permissions": .array([.string("admin"), .string("internal")]),
         ])
         token = secret.isEmpty ? nil : JSONWebToken.sign(claims: claims.text(), secret: secret)
     }
@@ -62,11 +75,6 @@ struct RunningNode {
             throw CommandFailure(text)
         }
         return data
-    }
-
-    private var advice: String {
-        "the data directory is in use: run this with the configuration of the server that uses it (--config, "
-            + "SPRINGG_PORT, SPRINGG_JWT_SECRET)"
     }
 
     private func exchange(_ request: [UInt8]) throws -> [UInt8] {

@@ -29,6 +29,8 @@ struct GossipJournal {
             self.logger.info("Member left", metadata: Self.metadata(member))
         case .failed(let member):
             self.logger.warning("Member is gone without a word", metadata: Self.metadata(member))
+        case .answered:
+            ()
         case .refuted(let incarnation):
             self.logger.info("Somebody took this node for gone", metadata: ["incarnation": "\(incarnation)"])
         case .nameConflict(let name, let ours, let theirs):

@@ -28,8 +28,12 @@ final class GossipLoop {
 
     private var lastState: NodeState?
     private var seedsOfSources: [[NodeAddress]]
+    /// Where an operator has told this node to look.
+    private var namedSeeds: [NodeAddress] = []
     private var isLookingUp = false
     private var lookupFailures: Set<String> = []
+    /// Look-ups in a row in which some source failed.
+    private var failedLookups = 0
 
     init(
         eventLoop: any EventLoop,
@@ -125,6 +129,8 @@ final class GossipLoop {
             switch directive {
             case .send(let packet, let endpoint): self.send(packet, to: endpoint)
             case .dial(let stream, let endpoint, let request): self.dial(stream, endpoint, request)
+            case .event(.answered(let node, let payload, let roundTrip)):
+                self.heard(node, payload, after: roundTrip)
             case .event(let event):
                 self.journal.note(event)
                 isChanged = true
@@ -169,6 +175,7 @@ final class GossipLoop {
         self.run { core, now in
             do throws(WireError) {
                 let plain = try self.security.openPacket(bytes[...])
+                core.ackPayload = ClockPayload.encode(milliseconds: UInt64(max(0, CivilTime.now() * 1000)))
                 let (directives, refused) = try core.receive(packet: plain, from: sender, now: now)
                 if refused > 0 { self.journal.refused("\(refused) parts of a packet", from: sender) }
                 return directives
@@ -177,6 +184,13 @@ final class GossipLoop {
                 return []
             }
         }
+    }
+
+    /// Half of the time that asking took is what the answer was under way, give or take as much.
+    private func heard(_ node: String, _ payload: [UInt8], after roundTrip: Duration) {
+        guard let milliseconds = ClockPayload.decode(payload), let heardClock = self.sources.heardClock else { return }
+        let half = roundTrip / .milliseconds(2)
+        heardClock(node, Double(milliseconds) + half - CivilTime.now() * 1000, half)
     }
 
     // MARK: Streams
@@ -265,7 +279,9 @@ final class GossipLoop {
         var timeless = state
         timeless.composedAt = self.lastState?.composedAt ?? 0
         guard timeless != self.lastState else { return }
+        let forgetsMore = self.lastState.map { $0.forgotten != state.forgotten } ?? false
         self.lastState = state
+        defer { if forgetsMore { self.run { core, _ in core.exchangeNow() } } }
         self.run { core, now in
             core.setState(
                 meta: state.shortForm(),
@@ -288,6 +304,16 @@ final class GossipLoop {
         }
     }
 
+    /// What has just failed may work in a moment: a name service that starts, a role that arrives.
+    ///
+    /// After a few attempts, each twice as late, the usual rhythm is all.
+    private func lookUpSooner() {
+        let pause = Int64(1) << min(self.failedLookups, 16)
+        guard self.failedLookups > 0, pause < GossipLimits.seedSeconds else { return }
+        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        self.eventLoop.scheduleTask(in: .seconds(pause)) { bound.value.lookUpSeeds() }
+    }
+
     private func take(_ answers: [Result<[NodeAddress], any Error>]) {
         var failures: Set<String> = []
         for (position, answer) in answers.enumerated() {
@@ -300,7 +326,19 @@ final class GossipLoop {
             self.journal.seedsNotFound(failure)
         }
         self.lookupFailures = failures
-        let seeds = self.seedsOfSources.flatMap { $0 }
+        self.failedLookups = failures.isEmpty ? 0 : self.failedLookups + 1
+        self.lookUpSooner()
+        self.setSeeds()
+    }
+
+    func join(_ endpoints: [NodeAddress]) {
+        let new = endpoints.filter { !self.namedSeeds.contains($0) }
+        self.namedSeeds = (self.namedSeeds + new).suffix(GossipLimits.namedSeeds)
+        self.setSeeds()
+    }
+
+    private func setSeeds() {
+        let seeds = self.seedsOfSources.flatMap { $0 } + self.namedSeeds
         self.run { core, now in core.setSeeds(seeds, now: now) }
     }
 }

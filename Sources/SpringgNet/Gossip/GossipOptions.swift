@@ -14,6 +14,8 @@ package struct GossipOptions: Sendable {
     package var seeds: [any SeedSource] = []
     /// The cluster's label and keys.
     package var security = WireSecurity()
+    /// Told of each clock that is heard of: whose, by how many milliseconds it is ahead of ours, and how wrong that may be.
+    package var heardClock: (@Sendable (_ node: String, _ ahead: Double, _ uncertainty: Double) -> Void)?
 
     /// Memberlist's port.
     package static let defaultPort = 7946
@@ -54,6 +56,8 @@ enum GossipLimits {
     static let stateSeconds: Int64 = 1
     /// Between two look-ups of the seeds.
     static let seedSeconds: Int64 = 30
+    /// Addresses that operators have named; the newest are kept.
+    static let namedSeeds = 256
     /// For the last words of a node that leaves.
     static let leaveSeconds: Int64 = 1
 }

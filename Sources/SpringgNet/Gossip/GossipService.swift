@@ -85,7 +85,12 @@ package final class GossipService: Sendable {
     ) async throws -> GossipService {
         let eventLoop = group.next()
         let board = MemberBoard()
-        let sources = GossipSources(seeds: options.seeds, state: state, threads: threads)
+        let sources = GossipSources(
+            seeds: options.seeds,
+            state: state,
+            heardClock: options.heardClock,
+            threads: threads
+        )
         let loop = try await eventLoop.submit {
             let unbound = GossipLoop(
                 eventLoop: eventLoop,
@@ -202,6 +207,11 @@ package final class GossipService: Sendable {
     /// Everybody who is known, self included, in order of name.
     package var members: [ClusterMember] { self.board.members }
 
+    /// Looks for nodes there too, from now on.
+    package func join(_ endpoints: [NodeAddress]) {
+        self.loop.eventLoop.execute { [loop] in loop.value.join(endpoints) }
+    }
+
     // MARK: Stop
 
     /// Begins to say goodbye; the node goes on answering until `stop`.
@@ -235,5 +245,6 @@ final class MemberBoard: Sendable {
 struct GossipSources: Sendable {
     let seeds: [any SeedSource]
     let state: @Sendable () -> NodeState
+    let heardClock: (@Sendable (String, Double, Double) -> Void)?
     let threads: NIOThreadPool
 }

@@ -167,9 +167,14 @@ public final class APIServer: Sendable {
                 handle.worker.value.closeAll()
             }
         }
+        // Writes that wait for others hear in time that they are stored, and how far they have got.
+        let end = self.group.next().scheduleTask(in: .nanoseconds(Int64(max(0, gracePeriodSeconds) * 0.75e9))) {
+            self.context.acks.end()
+        }
         for future in drained {
             try? await future.get()
         }
+        end.cancel()
         for closer in closers {
             closer.cancel()
         }

@@ -1,4 +1,5 @@
 import SpringgCluster
+import SpringgLog
 
 /// A member of the cluster as `/internal/cluster/status` shows it: the fields of the Go program, and what gossip adds.
 struct ClusterPeer {
@@ -15,6 +16,9 @@ struct ClusterPeer {
     let lastSeen: Double
     /// What one of our nodes says of itself beyond that; nil for a foreign agent.
     var state: NodeState?
+    /// What it holds and shows, beside what this node does; nil for this node itself.
+    var agreement: Agreement?
+    var replication: PeerReplication?
 
     /// Counts as a member: suspicion is not yet a verdict.
     var isLive: Bool { self.status == .alive || self.status == .suspect }
@@ -61,8 +65,41 @@ struct ClusterPeer {
             body.integer(Int(state.apiPort))
             body.raw(",\n        \"version\": ")
             body.string(state.version)
+            body.raw(",\n        \"writes\": ")
+            body.string(Self.word(state.writeState))
+            body.raw(",\n        \"archives\": ")
+            body.bool(state.archives)
+            body.raw(",\n        \"origin\": ")
+            body.string(state.origin.description)
+        }
+        if let agreement = self.agreement {
+            body.raw(",\n        \"lag_events\": ")
+            body.integer(agreement.lag)
+            body.raw(",\n        \"lead_events\": ")
+            body.integer(agreement.lead)
+            body.raw(",\n        \"digest\": ")
+            body.string(agreement.digests.rawValue)
+        }
+        if let replication = self.replication {
+            body.raw(",\n        \"replication\": {\"breaker\": ")
+            body.string(replication.breaker)
+            body.raw(", \"lag_events\": ")
+            body.integer(replication.lagEvents)
+            if let error = replication.lastError {
+                body.raw(", \"last_error\": ")
+                body.string(error)
+            }
+            body.raw("}")
         }
         body.raw("\n      }")
+    }
+
+    private static func word(_ state: NodeState.WriteState) -> String {
+        switch state {
+        case .writable: "taken"
+        case .readOnly: "refused"
+        case .unhealthy: "impossible"
+        }
     }
 
     /// The last second of the year 9999, the last that the format of times can hold.

@@ -83,6 +83,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// The address of this node that the client reached.
     var localAddress: String { self.context?.channel.localAddress?.ipAddress ?? "127.0.0.1" }
 
+    /// The target of the request being worked on, as it was sent.
+    var uri: String { self.request?.head.uri ?? "" }
+
     /// True when the request's body holds many replication messages: peers say so in a header.
     var isReplicationBatch: Bool { self.request?.head.headers.contains(name: "x-batch-size") ?? false }
 
@@ -319,6 +322,30 @@ final class HTTPConnection: ChannelDuplexHandler {
         }
         self.enter(.processing, deadline: NIODeadline.now().after(self.worker.timeouts.request))
         do throws(RequestError) {
+            if let held = try self.worker.mustHold(request.head, self.ticket), let context {
+                return try self.worker.hold(held, on: context.eventLoop)
+            }
+        } catch {
+            return self.finish(.failure(error))
+        }
+        self.work(on: request)
+    }
+
+    /// Goes on with a request that has waited for an event, or ends it.
+    func resume(request number: UInt64, _ error: RequestError?) {
+        guard self.phase == .processing, number == self.requestNumber, let request else {
+            return
+        }
+        if let error {
+            self.finish(.failure(error))
+        } else {
+            self.work(on: request)
+        }
+        self.workOff()
+    }
+
+    private func work(on request: Request) {
+        do throws(RequestError) {
             let answer = try self.worker.handle(
                 request.target,
                 body: request.body.buffer,
@@ -341,8 +368,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         switch outcome {
         case .answer(let answer):
             self.finish(answer)
-        case .written(let pending, let results):
-            self.finish(pending.answer(results))
+        case .written(let pending, let results, let receipt):
+            self.finish(pending.answer(results).with(receipt))
         }
         self.workOff()
     }

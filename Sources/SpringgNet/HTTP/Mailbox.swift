@@ -1,4 +1,5 @@
 import NIOCore
+import SpringgCluster
 import SpringgProjections
 import Synchronization
 
@@ -6,14 +7,16 @@ import Synchronization
 struct Ticket: Sendable {
     let connection: Int
     let request: UInt64
+    /// What a write has to reach before it is answered.
+    var ack = AckLevel.local
 }
 
 /// What a request was waiting for.
 enum Outcome: Sendable {
     /// The answer, made elsewhere.
     case answer(Answer)
-    /// The log has taken or refused the commands of a write.
-    case written(PendingWrite, [Result<Receipt, CommandError>])
+    /// The log has taken or refused the commands of a write; nil when it has taken none.
+    case written(PendingWrite, [Result<Receipt, CommandError>], WriteReceipt?)
 }
 
 /// Carries outcomes from other threads to one event loop.

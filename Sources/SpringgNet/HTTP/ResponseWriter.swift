@@ -128,6 +128,11 @@ struct ResponseWriter: Sendable {
         self.raw("]")
     }
 
+    /// Takes back the end of a document of `Answer.success`, so that it can go on.
+    mutating func reopenDocument() {
+        self.buffer.moveWriterIndex(to: self.buffer.writerIndex - "}\n".utf8.count)
+    }
+
     /// Writes the head in front of the body; nothing may be written after that.
     mutating func prepend(head: [UInt8]) -> ByteBuffer {
         precondition(head.count <= Self.headRoom, "a head of \(head.count) bytes has outgrown its room")

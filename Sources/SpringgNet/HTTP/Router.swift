@@ -18,6 +18,9 @@ package enum Endpoint: Sendable, Equatable {
     case setMark
     case internalIndexes
     case clusterStatus
+    case joinCluster
+    case leaveCluster
+    case forgetMember
     case replicate
     case shipLog
     case pullLog
@@ -33,8 +36,8 @@ package enum Endpoint: Sendable, Equatable {
         case .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
         case .listMarks, .setMark: .admin
-        case .internalIndexes, .clusterStatus, .replicate, .shipLog, .pullLog, .snapshot, .snapshotBlock, .syncManifest,
-            .syncBlock:
+        case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .replicate, .shipLog, .pullLog,
+            .snapshot, .snapshotBlock, .syncManifest, .syncBlock:
             .internal
         }
     }
@@ -163,6 +166,12 @@ package enum Router {
             return [(.GET, Target(endpoint: .snapshotBlock, item: parts[2]))]
         case 3 where parts[1] == Part.cluster && parts[2] == Part.status:
             return [(.GET, Target(endpoint: .clusterStatus))]
+        case 3 where parts[1] == Part.cluster && parts[2] == Part.join:
+            return [(.POST, Target(endpoint: .joinCluster))]
+        case 3 where parts[1] == Part.cluster && parts[2] == Part.leave:
+            return [(.POST, Target(endpoint: .leaveCluster))]
+        case 3 where parts[1] == Part.cluster && parts[2] == Part.forget:
+            return [(.POST, Target(endpoint: .forgetMember))]
         case 4 where parts[1] == Part.sync && !parts[2].isEmpty && parts[3] == Part.manifest:
             return [(.GET, Target(endpoint: .syncManifest, index: parts[2]))]
         case 5 where parts[1] == Part.sync && !parts[2].isEmpty && parts[3] == Part.block && !parts[4].isEmpty:
@@ -259,6 +268,9 @@ private enum Part {
     static let snapshot = Array("snapshot".utf8)
     static let cluster = Array("cluster".utf8)
     static let status = Array("status".utf8)
+    static let join = Array("join".utf8)
+    static let leave = Array("leave".utf8)
+    static let forget = Array("forget".utf8)
     static let sync = Array("sync".utf8)
     static let manifest = Array("manifest".utf8)
     static let block = Array("block".utf8)

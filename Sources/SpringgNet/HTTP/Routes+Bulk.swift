@@ -13,19 +13,19 @@ extension Worker {
         _ ticket: Ticket
     ) throws(RequestError) -> Answer? {
         let name = try self.indexName(target)
-        let database = self.context.database
+        let context = self.context
         let mailbox = self.mailbox
         if body.readableBytes <= Self.inlineBulkBytesMax {
             let request = try body.withBytes { bytes throws(RequestError) in
                 try BulkRequest(bytes, index: name, scratch: self.scratch)
             }
-            return try request.submit(to: database, index: name, permit, mailbox, ticket)
+            return try request.submit(to: context, index: name, permit, mailbox, ticket)
         }
         self.offload(ticket) { () throws(RequestError) in
             let request = try body.withBytes { bytes throws(RequestError) in
                 try BulkRequest(bytes, index: name, scratch: DecodeScratch())
             }
-            return try request.submit(to: database, index: name, permit, mailbox, ticket)
+            return try request.submit(to: context, index: name, permit, mailbox, ticket)
         }
         return nil
     }
@@ -103,13 +103,13 @@ struct BulkRequest {
 
     /// Hands the commands to the log; answers at once only when there are none.
     func submit(
-        to database: Database,
+        to context: ServerContext,
         index: IndexName,
         _ permit: Permit?,
         _ mailbox: Mailbox,
         _ ticket: Ticket
     ) throws(RequestError) -> Answer? {
-        guard database.index(index) != nil else {
+        guard context.database.index(index) != nil else {
             throw .indexNotFound(index)
         }
         guard !self.commands.isEmpty else {
@@ -117,9 +117,7 @@ struct BulkRequest {
         }
         var plan = self.plan
         plan.permit = permit
-        database.submit(self.commands) { [plan] results in
-            mailbox.post(ticket, .written(.bulk(plan), results))
-        }
+        context.submit(self.commands, as: .bulk(plan), mailbox, ticket)
         return nil
     }
 }

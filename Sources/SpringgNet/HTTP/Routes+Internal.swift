@@ -106,10 +106,18 @@ extension Worker {
         own.vectorCount = self.context.database.vectorCount
         let members = gossip?.members ?? []
         own.state = members.first { $0.isSelf }?.member.state
-        let others = members.filter { !$0.isSelf }.map { ClusterPeer($0, now: now) }
+        let others = members.filter { !$0.isSelf }.map { member in
+            var peer = ClusterPeer(member, now: now)
+            if let ours = own.state, let theirs = member.member.state {
+                peer.agreement = Agreement(ours: ours, theirs: theirs, theirLong: member.member.longState)
+            }
+            peer.replication = self.context.options.replication?(member.member.name)
+            return peer
+        }
         var body = ResponseWriter(capacity: 1024)
         ClusterStatus(
             nodeID: own.nodeID,
+            cluster: self.context.options.cluster,
             peers: ([own] + others).sorted { $0.nodeID < $1.nodeID },
             memory: self.context.database.memory,
             indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
@@ -123,6 +131,7 @@ extension Worker {
 /// What `/internal/cluster/status` shows, indented for human readers.
 struct ClusterStatus {
     let nodeID: String
+    let cluster: ClusterService?
     let peers: [ClusterPeer]
     let memory: MemoryUse
     let indexes: [(name: String, memoryBytes: Int)]
@@ -134,6 +143,9 @@ struct ClusterStatus {
         body.string(self.nodeID)
         body.raw(",\n    \"cluster_size\": ")
         body.integer(self.peers.count { $0.isLive })
+        if let cluster = self.cluster {
+            self.write(membersOf: cluster, to: &body)
+        }
         body.raw(",\n    \"peers\": {")
         for (position, peer) in self.peers.enumerated() {
             body.raw(position == 0 ? "\n      " : ",\n      ")
@@ -146,6 +158,20 @@ struct ClusterStatus {
         body.raw(",\n      \"total\": ")
         body.integer(self.requestsTotal)
         body.raw("\n    }\n  }\n}\n")
+    }
+
+    /// Who counts as a member, there or not: majorities are counted of these.
+    private func write(membersOf cluster: ClusterService, to body: inout ResponseWriter) {
+        let size = cluster.size
+        body.raw(",\n    \"members\": [")
+        for (position, name) in cluster.roster.enumerated() {
+            body.raw(position == 0 ? "" : ", ")
+            body.string(name)
+        }
+        body.raw("],\n    \"quorum\": ")
+        body.integer(size / 2 + 1)
+        body.raw(",\n    \"quorum_of\": ")
+        body.integer(size)
     }
 
     private func writeMemory(to body: inout ResponseWriter) {

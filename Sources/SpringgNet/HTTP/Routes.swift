@@ -72,7 +72,10 @@ extension Worker {
         permit: Permit?,
         from connection: HTTPConnection
     ) throws(RequestError) -> Answer? {
-        let ticket = connection.ticket
+        var ticket = connection.ticket
+        if target.endpoint.scope == .write || target.endpoint == .setMark {
+            ticket.ack = try self.wantedAck(connection.uri)
+        }
         switch target.endpoint {
         case .health: return self.health()
         case .nodeStats: return self.nodeStats()
@@ -89,6 +92,9 @@ extension Worker {
         case .listMarks: return self.listMarks()
         case .setMark: return try self.setMark(body, ticket)
         case .clusterStatus: return try self.clusterStatus(localAddress: connection.localAddress)
+        case .joinCluster: return try self.joinCluster(body, ticket)
+        case .leaveCluster: return try self.leaveCluster()
+        case .forgetMember: return try self.forgetMember(body, ticket)
         case .replicate: return try self.replicate(body, isBatch: connection.isReplicationBatch, ticket)
         case .shipLog: return try self.receiveLog(body, ticket)
         case .pullLog: return try self.pullLog(body, ticket)
@@ -128,9 +134,7 @@ extension Worker {
 
     /// Hands commands to the log; the answer is made when their results are back on this event loop.
     func submit(_ commands: [Command], as pending: PendingWrite, _ ticket: Ticket) {
-        self.context.database.submit(commands) { [mailbox] results in
-            mailbox.post(ticket, .written(pending, results))
-        }
+        self.context.submit(commands, as: pending, self.mailbox, ticket)
     }
 
     /// Runs work that is too long for an event loop on a thread of the pool.

@@ -1,3 +1,5 @@
+package import SpringgCluster
+
 /// What a server listens on and what it allows.
 ///
 /// Every limit: 0 = off.
@@ -44,8 +46,20 @@ public struct ServerOptions: Sendable {
     /// How far the archive is; nil without one.
     public var archive: (@Sendable () -> ArchiveFigures)?
 
+    /// Seconds that a write may wait for its level, and a request for the events that it wants to see.
+    public var ackTimeoutSeconds = 5.0
+    /// What a write has to reach when its request does not say.
+    package var defaultAck = AckLevel.local
+    /// How far writes have got; nil where there is nothing beyond this node.
+    package var acks: AckTracker?
+    /// Why this node takes no writes of clients at the moment; nil when it does.
+    package var writeRefusal: (@Sendable () -> String?)?
     /// Who is in the cluster; nil where nobody looks.
     package var gossip: GossipService?
+    /// What is decided by that; nil where there is no gossip.
+    package var cluster: ClusterService?
+    /// How replication to a node goes; nil for one that nothing is known of.
+    package var replication: (@Sendable (_ node: String) -> PeerReplication?)?
 
     /// Options with the defaults: no authentication, all limits on.
     public init() {}

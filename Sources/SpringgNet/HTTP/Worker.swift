@@ -21,6 +21,8 @@ final class ServerContext: Sendable {
     let requests: RequestMeter
     /// Seconds since 1970 at which the server was started.
     let started: Double
+    /// How far writes have got beyond this node.
+    let acks: AckTracker
 
     /// Bytes of all bodies together that a server holds: four of the largest, and never less than this.
     private static let bodyBudgetMin = 256 << 20
@@ -43,6 +45,7 @@ final class ServerContext: Sendable {
         self.cpu = CPUMeter(now: now)
         self.requests = RequestMeter(now: now)
         self.started = CivilTime.now()
+        self.acks = options.acks ?? AckTracker()
     }
 }
 
@@ -56,6 +59,9 @@ final class Worker {
     var authenticator: Authenticator
     var heads: HeadEncoder
     let timeouts: Timeouts
+    /// Requests that wait for an event.
+    var heldRequests: [HeldRequest] = []
+    var looksAtHeld = false
     private var connections: [Int: HTTPConnection] = [:]
     private var nextConnection = 0
     private(set) var isDraining = false
@@ -97,6 +103,11 @@ final class Worker {
         }
     }
 
+    /// Goes on with a request that has waited.
+    func resume(_ ticket: Ticket, _ error: RequestError?) {
+        self.connections[ticket.connection]?.resume(request: ticket.request, error)
+    }
+
     // MARK: Time
 
     /// Ends what has taken too long; called every `Timeouts.tick`.
@@ -106,6 +117,9 @@ final class Worker {
         // A copy: a connection that is closed leaves the table at once.
         for connection in Array(self.connections.values) {
             connection.checkDeadlines(now)
+        }
+        if self.measures {
+            self.context.acks.expire()
         }
         // A shorter interval than a second would measure noise.
         if self.measures, now - self.lastMeasured >= .seconds(1) {

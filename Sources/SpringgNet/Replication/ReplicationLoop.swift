@@ -203,6 +203,7 @@ final class ReplicationLoop {
             )
         }
         status.shipped = self.shippedFloor(peers, now)
+        self.database.hold(shipped: status.shipped)
         self.board.post(status)
     }
 

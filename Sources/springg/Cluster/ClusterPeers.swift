@@ -1,0 +1,93 @@
+import SpringgConfiguration
+
+/// The members in an answer of `/internal/cluster/status`.
+struct ClusterPeers {
+    struct Row {
+        let name: String
+        let address: String
+        let port: Int64
+        let status: String
+        let vectors: Int64
+        let lag: Int64?
+        let lead: Int64?
+        let digest: String?
+        let breaker: String?
+        let archived: String
+
+        /// Where its API is.
+        var api: String { address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)" }
+    }
+
+    /// The node that answered.
+    let asked: String
+    let rows: [Row]
+
+    init(_ status: JSONValue) {
+        guard case .object(let fields) = status, case .object(let peers)? = fields["peers"] else {
+            (asked, rows) = ("", [])
+            return
+        }
+        asked = fields["responding_node"]?.string ?? ""
+        rows = peers.sorted { $0.key < $1.key }.compactMap { name, value in
+            guard case .object(let peer) = value else { return nil }
+            var breaker: String?
+            if case .object(let replication)? = peer["replication"] { breaker = replication["breaker"]?.string }
+            return Row(
+                name: name,
+                address: peer["ip"]?.string ?? "",
+                port: peer["api_port"]?.integer ?? 0,
+                status: peer["status"]?.string ?? "",
+                vectors: peer["vector_count"]?.integer ?? 0,
+                lag: peer["lag_events"]?.integer,
+                lead: peer["lead_events"]?.integer,
+                digest: peer["digest"]?.string,
+                breaker: breaker,
+                archived: peer["last_s3_sync"]?.string ?? ""
+            )
+        }
+    }
+
+    /// A line for each member, in columns.
+    var table: String {
+        var lines = [["NODE", "API", "STATUS", "VECTORS", "LAG", "LEAD", "DIGEST", "BREAKER", "ARCHIVED"]]
+        for row in rows {
+            let isAsked = row.name == asked
+            lines.append([
+                row.name + (isAsked ? " *" : ""), row.port > 0 ? row.api : row.address, row.status, "\(row.vectors)",
+                row.lag.map { "\($0)" } ?? "-", row.lead.map { "\($0)" } ?? "-", row.digest ?? "-",
+                row.breaker ?? "-", row.archived.hasPrefix("0001-") ? "never" : row.archived,
+            ])
+        }
+        let widths = lines[0].indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+        return lines.map { line in
+            var text = ""
+            for (column, cell) in line.enumerated() {
+                text += cell
+                if column < line.count - 1 { text += String(repeating: " ", count: widths[column] - cell.count + 2) }
+            }
+            return text + "\n"
+        }.joined()
+    }
+
+    /// What is true of the cluster as a whole.
+    func summary(_ status: JSONValue) -> String {
+        guard case .object(let fields) = status else { return "" }
+        var text = "* answered this; \(fields["cluster_size"]?.integer ?? 0) of \(rows.count) are there"
+        if let quorum = fields["quorum"]?.integer, let size = fields["quorum_of"]?.integer {
+            text += "; a majority is \(quorum) of \(size) members"
+        }
+        if case .array(let members)? = fields["members"] {
+            let away = members.compactMap(\.string).filter { name in !rows.contains { $0.name == name } }
+            if !away.isEmpty { text += "\naway: \(away.joined(separator: ", ")) (springg cluster forget NODE)" }
+        }
+        return text + "\n"
+    }
+}
+
+extension JSONValue {
+    /// The text, when it is one.
+    var string: String? { if case .string(let text) = self { text } else { nil } }
+
+    /// The integer, when it is one.
+    var integer: Int64? { if case .integer(let number) = self { number } else { nil } }
+}

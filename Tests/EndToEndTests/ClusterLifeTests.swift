@@ -1,0 +1,219 @@
+import Glibc
+import SpringgTestKit
+import Testing
+
+extension EndToEnd {
+    /// Real nodes as operators run them: found through EC2, counted, forgotten, compared, asked for receipts.
+    @Suite struct ClusterLifeTests {
+        private struct Nodes {
+            /// Of gossip, one for each node.
+            let ports: [Int]
+            var nodes: [API] = []
+
+            init() throws { ports = try (0..<3).map { _ in try Socket.freePort() } }
+
+            mutating func start(
+                _ number: Int,
+                _ flags: [String: String] = [:],
+                environment: [String: String] = [:]
+            ) throws {
+                let all = [
+                    "cluster-enabled": "true", "cluster-bind-port": "\(ports[number])", "ack-timeout": "50ms",
+                ]
+                nodes.append(try API(all.merging(flags) { $1 }, environment: environment))
+            }
+
+            /// Waits until every node of `whom` shows what `isSo` says.
+            func eventually(_ whom: [Int], _ isSo: (JSONValue) -> Bool) throws {
+                let deadline = Deadline(seconds: 60)
+                for number in whom {
+                    while true {
+                        let status = try nodes[number].get("/internal/cluster/status").data()
+                        if isSo(status) { break }
+                        guard !deadline.isOver else {
+                            throw TestKitError("node \(number) shows \(status)\n\(nodes[number].node.log)")
+                        }
+                        usleep(50_000)
+                    }
+                }
+            }
+
+            func command(_ number: Int, _ arguments: [String]) throws -> CommandResult {
+                try nodes[number].node.run(
+                    ["cluster"] + arguments + ["--port", "\(nodes[number].node.port)", "--require-jwt", "false"]
+                )
+            }
+        }
+
+        private func live(_ count: Int) -> (JSONValue) -> Bool { { $0["cluster_size"]?.int == count } }
+
+        private func members(_ names: [String]) -> (JSONValue) -> Bool {
+            { $0["members"]?.array?.compactMap(\.string) == names }
+        }
+
+        @Test("members are counted whether there or not, over restarts, until they are forgotten")
+        func members() throws {
+            var cluster = try Nodes()
+            let seeds = ["cluster-seeds": cluster.ports.map { "127.0.0.1:\($0)" }.joined(separator: ",")]
+            for (number, name) in ["a", "b", "c"].enumerated() {
+                try cluster.start(number, seeds.merging(["node-id": name]) { $1 })
+            }
+            try cluster.eventually([0, 1, 2], live(3))
+            try cluster.eventually([0, 1, 2], members(["a", "b", "c"]))
+
+            // Nobody replicates to these: a receipt says how far a write has got, and a read waits for what is not there.
+            let a = cluster.nodes[0]
+            let created = try a.post("/api/indexes/x?ack=quorum", #"{"dimensions":2}"#)
+            let receipt = try #require(try created.json()["receipt"])
+            #expect(created.status == 202 || receipt["ack"]?.string == "quorum", "\(created)")
+            let event = "\(receipt["origin"]?.string ?? ""):\(receipt["sequence"]?.int ?? 0)"
+            let read = try a.http.request("GET", "/api/indexes", headers: [(name: "X-Springg-After", value: event)])
+            #expect(read.status == 200)
+
+            try cluster.nodes[2].node.kill()
+            try cluster.eventually([0, 1], live(2))
+            let status = try cluster.command(0, ["status"])
+            #expect(status.status == .exited(0) && status.output.contains("a majority is 2 of 3 members"), "\(status)")
+            // Restarted while c is away it still knows of it, and so its majority.
+            try a.restart()
+            try cluster.eventually([0, 1], live(2))
+            try cluster.eventually([0], members(["a", "b", "c"]))
+
+            let alive = try cluster.command(0, ["forget", "b"])
+            #expect(alive.status == .exited(1) && "\(alive)".contains("b is alive"), "\(alive)")
+            let unknown = try cluster.command(0, ["forget", "nobody"])
+            #expect(unknown.status == .exited(1) && "\(unknown)".contains("nobody is no member"), "\(unknown)")
+            let forgotten = try cluster.command(0, ["forget", "c", "--json"])
+            #expect(forgotten.status == .exited(0) && forgotten.output.contains(#""forgotten":"c""#), "\(forgotten)")
+            // The other one hears of it.
+            try cluster.eventually([0, 1], members(["a", "b"]))
+            // Back nevertheless it is a member again.
+            try cluster.nodes[2].start()
+            try cluster.eventually([0, 1, 2], members(["a", "b", "c"]))
+
+            let left = try cluster.command(2, ["leave"])
+            #expect(left.status == .exited(0) && left.output == "c has left\n", "\(left)")
+            try cluster.eventually([0, 1], members(["a", "b"]))
+            #expect(try cluster.nodes[2].get("/api/health").status == 200)
+        }
+
+        @Test("a node finds others where an operator says, and what two nodes show is compared")
+        func joinAndCompare() throws {
+            var cluster = try Nodes()
+            try cluster.start(0, ["node-id": "a", "cluster-discovery": "none"])
+            try cluster.start(1, ["node-id": "b", "cluster-discovery": "none"])
+            let wrong = try cluster.command(0, ["join", "no:such:address"])
+            #expect(wrong.status == .exited(1) && "\(wrong)".contains("invalid address"), "\(wrong)")
+            let joined = try cluster.command(0, ["join", "localhost:\(cluster.ports[1])"])
+            #expect(joined.status == .exited(0), "\(joined)")
+            try cluster.eventually([0, 1], live(2))
+
+            let apis = cluster.nodes.map { "127.0.0.1:\($0.node.port)" }
+            let same = try cluster.command(0, ["diff"] + apis)
+            #expect(same.status == .exited(0), "\(same)")
+            // Two nodes that have nothing to do with one another: what differs is found, whatever the blocks.
+            for (number, ids) in [0..<1500, 500..<2500].enumerated() {
+                var lone = try Nodes()
+                try lone.start(0, ["cluster-enabled": "false"])
+                let api = lone.nodes[0]
+                try api.createIndex("x", 1)
+                let vectors = ids.map { #"{"id":"\#(10_000 + $0)","vector":[\#($0 == 700 ? number : 7)]}"# }
+                let body = #"{"vectors":[\#(vectors.joined(separator: ","))]}"#
+                #expect(try api.post("/api/indexes/x/vectors/bulk", body).status == 200)
+                cluster.nodes.append(api)
+            }
+            let lone = cluster.nodes[2...].map { "127.0.0.1:\($0.node.port)" }
+            let diff = try cluster.command(0, ["diff", "--json", "--rows", "5000"] + lone)
+            #expect(diff.status == .exited(6))
+            let found = try #require(try JSONValue(text: diff.output).array)
+            func ids(_ what: String) -> [Int] {
+                found.filter { $0["difference"]?.string == what }.compactMap { $0["id"]?.string }.compactMap { Int($0) }
+            }
+            #expect(ids("only_first") == Array(10_000..<10_500) && ids("only_second") == Array(11_500..<12_500))
+            #expect(ids("content") == [10_700])
+            let text = try cluster.command(0, ["diff", "--rows", "1"] + lone)
+            #expect(text.status == .exited(6) && text.output == "x 10000: on \(lone[0]) only\n", "\(text)")
+        }
+
+        @Test("nodes of one Auto Scaling group find each other, under their instances' ids")
+        func autoScalingGroup() throws {
+            let ids = ["i-0aaa", "i-0bbb"]
+            let addresses = ["127.0.0.2", "127.0.0.3"]
+            let cloud = try StubServer { request in .answer(Self.cloud(request, ids, addresses)) }
+            let metadata = try ids.indices.map { number in
+                try StubServer { request in .answer(Self.metadata(request, ids[number], addresses[number])) }
+            }
+            var cluster = try Nodes()
+            for number in ids.indices {
+                try cluster.start(
+                    number,
+                    // Machines have addresses of their own, and one port.
+                    [
+                        "cluster-discovery": "ec2", "cluster-bind-address": addresses[number],
+                        "cluster-bind-port": "\(cluster.ports[0])",
+                    ],
+                    environment: [
+                        "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata[number].endpoint,
+                        "AWS_ENDPOINT_URL": cloud.endpoint,
+                        "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret",
+                    ]
+                )
+            }
+            try cluster.eventually([0, 1], live(2))
+            try cluster.eventually([0, 1], members(ids))
+            let table = try cluster.command(1, ["status"])
+            #expect(table.output.contains("i-0bbb *") && table.output.contains("i-0aaa"), "\(table)")
+        }
+
+        @Test("a cloud that does not answer keeps no node from starting")
+        func noCloud() throws {
+            let nobody = try StubServer { _ in .drop }
+            nobody.stop()
+            var cluster = try Nodes()
+            let environment = ["AWS_EC2_METADATA_SERVICE_ENDPOINT": nobody.endpoint]
+            try cluster.start(0, ["cluster-discovery": "ec2", "node-id": "a"], environment: environment)
+            #expect(cluster.nodes[0].node.log.contains("Nodes are not looked for in EC2"))
+            #expect(try cluster.nodes[0].get("/api/health").status == 200)
+        }
+
+        private static func text(_ text: String) -> StubServer.Answer {
+            StubServer.Answer(200, body: Array(text.utf8))
+        }
+
+        private static func metadata(
+            _ request: StubServer.Request,
+            _ id: String,
+            _ address: String
+        ) -> StubServer.Answer {
+            switch request.path {
+            case "/latest/api/token": text("token")
+            case "/latest/meta-data/instance-id": text(id)
+            case "/latest/meta-data/local-ipv4": text(address)
+            case "/latest/meta-data/placement/region": text("eu-test-1")
+            default: StubServer.Answer(404)
+            }
+        }
+
+        /// Auto Scaling and EC2.
+        private static func cloud(
+            _ request: StubServer.Request,
+            _ ids: [String],
+            _ addresses: [String]
+        ) -> StubServer.Answer {
+            let form = String(decoding: request.body, as: UTF8.self)
+            guard form.contains("Action=DescribeInstances&") else {
+                let id = ids.first { form.contains($0) } ?? ""
+                return text(
+                    "<R><DescribeAutoScalingInstancesResult><AutoScalingInstances><member><InstanceId>\(id)</InstanceId>"
+                        + "<AutoScalingGroupName>g</AutoScalingGroupName></member></AutoScalingInstances>"
+                        + "</DescribeAutoScalingInstancesResult></R>"
+                )
+            }
+            let items = zip(ids, addresses).map { id, address in
+                "<item><instancesSet><item><instanceId>\(id)</instanceId><instanceState><name>running</name></instanceState>"
+                    + "<privateIpAddress>\(address)</privateIpAddress></item></instancesSet></item>"
+            }
+            return text("<R><reservationSet>\(items.joined())</reservationSet></R>")
+        }
+    }
+}
