@@ -26,4 +26,15 @@ struct CommandFailure: Error {
         self.message = message
         self.advice = advice
     }
+
+    /// Runs calls whose errors describe themselves.
+    static func wrap<R>(_ body: () throws -> R) throws -> R {
+        do {
+            return try body()
+        } catch let error as CommandFailure {
+            throw error
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+    }
 }

@@ -36,7 +36,7 @@ struct Node {
         do {
             if let members { try seed(settings, members.gossip, logger: logger) }
             let database =
-                try past.map { try $0.open(databaseOptions(settings) { _ in }, logger: logger) }
+                try past.map { try $0.open(settings, logger: logger) }
                 ?? open(settings, logger: logger)
             do {
                 return try start(settings, database, members, acks, box, archives: past == nil, logger: logger)
@@ -64,7 +64,7 @@ struct Node {
         wanted.acks = acks
         wanted.gossip = members?.gossip
         wanted.cluster = members?.cluster
-        wanted.writeRefusal = members.map { members in { members.cluster.writeRefusal } }
+        if let cluster = members?.cluster { wanted.writeRefusal = { cluster.writeRefusal } }
         // What the past shows is archived, or gone.
         let archiver =
             try archives

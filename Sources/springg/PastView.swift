@@ -1,5 +1,6 @@
 import Logging
 import SpringgArchive
+import SpringgConfiguration
 import SpringgLog
 import SpringgProjections
 
@@ -10,9 +11,10 @@ struct PastView {
     let snapshots: String?
 
     /// Reads the state beside the node that may be writing the directory.
-    func open(_ options: DatabaseOptions, logger: Logger) throws -> Database {
+    func open(_ settings: Configuration, logger: Logger) throws -> Database {
+        let options = Node.databaseOptions(settings) { _ in }
         let sources = [options.dataPath] + (snapshots.map { [$0] } ?? [])
-        let source = try Stores.source(sources)
+        let source = try Stores(settings).source(sources)
         let state: PastState
         let prospect: RestoreProspect
         do throws(RestoreError) {

@@ -24,7 +24,10 @@ struct RestoreCommand: ParsableCommand {
               springg restore --from /var/lib/springg --to before-migration --data-path /srv/restored --dry-run
               springg restore --from /var/lib/springg --to 2026-11-22T09:30:00Z --data-path /srv/restored
               springg restore --from /var/lib/springg --from file:///backup --to 1763800000000.3 --data-path /srv/restored
-              springg restore --from file:///backup --to latest --data-path /srv/restored
+              springg restore --from s3://backups/springg --to latest --data-path /srv/restored
+
+            A bucket is reached as s3_endpoint, s3_region and the other S3 settings say, with the credentials that AWS's \
+            own programs would find.
 
             Exit codes: 0 fine, 1 failure, 2 wrong usage.
             """
@@ -53,6 +56,8 @@ struct RestoreCommand: ParsableCommand {
     @Flag(help: "Print one JSON object.")
     var json = false
 
+    @OptionGroup var file: ConfigurationFileOption
+
     func validate() throws {
         if RestoreTarget(to) == nil { throw ValidationError("--to \(to) is no moment: give \(RestoreTarget.rule)") }
         if from.isEmpty { throw ValidationError("--from is missing") }
@@ -64,6 +69,7 @@ struct RestoreCommand: ParsableCommand {
         guard let target = RestoreTarget(to) else { throw ValidationError("--to \(to) is no moment") }
         try RestoreCommand.restore(
             from,
+            in: Stores(file),
             to: target,
             exclusive: exclusive,
             dataPath: dryRun ? nil : dataPath,
@@ -74,12 +80,13 @@ struct RestoreCommand: ParsableCommand {
     /// Restores, or only says what would be done when `dataPath` is nil.
     static func restore(
         _ places: [String],
+        in stores: Stores,
         to target: RestoreTarget,
         exclusive: Bool,
         dataPath: String?,
         json: Bool
     ) throws {
-        let source = try Stores.source(places)
+        let source = try stores.source(places)
         let progress = ProgressLine()
         do throws(RestoreError) {
             let prospect = try source.prospect(target, excluding: exclusive)

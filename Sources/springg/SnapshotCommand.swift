@@ -11,12 +11,13 @@ struct SnapshotCommand: ParsableCommand {
         abstract: "Make, list, check and restore snapshots.",
         discussion: """
             A snapshot is the whole state of one moment in blocks of about 1 MiB, each named by the SHA-256 of its bytes. \
-            Blocks are shared: a snapshot writes those that the store does not have.
+            Blocks are shared: a snapshot writes those that the store does not have. A store is a directory, or a bucket \
+            (s3://BUCKET/PREFIX) that is reached as the S3 settings of the configuration say.
 
             Examples:
               springg snapshot create --data-path /var/lib/springg --to file:///backup
               springg snapshot list --from file:///backup
-              springg snapshot verify --from file:///backup
+              springg snapshot verify --from s3://backups/springg
               springg snapshot restore --from file:///backup --data-path /srv/restored
             """,
         subcommands: [Create.self, List.self, Check.self, Restore.self]
@@ -36,7 +37,10 @@ struct SnapshotCommand: ParsableCommand {
         )
 
         @Option(
-            help: ArgumentHelp("The store: file:///DIRECTORY or a directory, made when missing.", valueName: "store")
+            help: ArgumentHelp(
+                "The store: s3://BUCKET/PREFIX, file:///DIRECTORY or a directory, made when missing.",
+                valueName: "store"
+            )
         )
         var to: String
         @Option(
@@ -60,12 +64,12 @@ struct SnapshotCommand: ParsableCommand {
             let path = try Configuration.load(explicitFile: file.file, flags: flags)[Keys.dataPath]
             let progress = ProgressLine()
             defer { progress.finish() }
-            do {
+            try CommandFailure.wrap {
                 guard let target = RestoreTarget(asOf) else { return }
-                let source = try Stores.source([path])
+                let source = try Stores(file).source([path])
                 let prospect = try source.prospect(target, excluding: false, wantsHistory: false)
                 let state = try source.load(prospect) { progress.show("Reading the log: LSN \($0)") }
-                let store = try Stores.open(to, createIfMissing: true)
+                let store = try Stores(file).open(to, createIfMissing: true)
                 let writer = SnapshotWriter(to: store) {
                     progress.show("Writing: \($0.entriesDone) of \($0.entriesTotal) rows")
                 }
@@ -76,10 +80,6 @@ struct SnapshotCommand: ParsableCommand {
                 )
                 progress.finish()
                 Output.standardOutput(json ? describe(manifest, report).text() + "\n" : text(manifest, report))
-            } catch let error as CommandFailure {
-                throw error
-            } catch {
-                throw CommandFailure("\(error)")
             }
         }
 
@@ -116,10 +116,11 @@ struct SnapshotCommand: ParsableCommand {
         var from: String
         @Flag(help: "Print one JSON array.")
         var json = false
+        @OptionGroup var file: ConfigurationFileOption
 
         func run() throws {
-            do {
-                let reader = SnapshotReader(from: try Stores.open(from, createIfMissing: false))
+            try CommandFailure.wrap {
+                let reader = SnapshotReader(from: try Stores(file).open(from, createIfMissing: false))
                 let manifests = try reader.ids().map { try reader.manifest($0) }
                 guard !json else {
                     Output.standardOutput(JSONValue.array(manifests.map(describe)).text() + "\n")
@@ -132,10 +133,6 @@ struct SnapshotCommand: ParsableCommand {
                             + "\(counted(manifest.blocks.count, "block")), \(bytes) bytes\n"
                     )
                 }
-            } catch let error as CommandFailure {
-                throw error
-            } catch {
-                throw CommandFailure("\(error)")
             }
         }
 
@@ -170,13 +167,14 @@ struct SnapshotCommand: ParsableCommand {
         var id: String?
         @Flag(help: "Print one JSON object.")
         var json = false
+        @OptionGroup var file: ConfigurationFileOption
 
         func run() throws {
             let progress = ProgressLine()
             var findings: [String] = []
             var ids: [String] = []
-            do {
-                let reader = SnapshotReader(from: try Stores.open(from, createIfMissing: false)) { done in
+            try CommandFailure.wrap {
+                let reader = SnapshotReader(from: try Stores(file).open(from, createIfMissing: false)) { done in
                     progress.show("Checking: \(done.entriesDone) of \(done.entriesTotal) rows")
                 }
                 ids = try id.map { [try reader.manifest($0).id] } ?? reader.ids()
@@ -189,10 +187,6 @@ struct SnapshotCommand: ParsableCommand {
                         findings.append("\(error)")
                     }
                 }
-            } catch let error as CommandFailure {
-                throw error
-            } catch {
-                throw CommandFailure("\(error)")
             }
             progress.finish()
             if json {
@@ -235,10 +229,12 @@ struct SnapshotCommand: ParsableCommand {
         var dataPath: String
         @Flag(help: "Print one JSON object.")
         var json = false
+        @OptionGroup var file: ConfigurationFileOption
 
         func run() throws {
             try RestoreCommand.restore(
                 [from + (id.map { "#" + $0 } ?? "")],
+                in: Stores(file),
                 to: .latest,
                 exclusive: false,
                 dataPath: dataPath,

@@ -1,40 +1,53 @@
+import Glibc
 import SpringgArchive
+import SpringgConfiguration
 import SpringgLog
 
 /// Opens what commands are given as places of logs and snapshots.
-enum Stores {
-    /// A store of snapshots by its place.
-    static func open(_ place: String, createIfMissing: Bool) throws -> any ObjectStore {
-        do throws(ObjectStoreError) {
-            return try store(at: place, createIfMissing: createIfMissing)
-        } catch {
-            throw CommandFailure("\(error)")
-        }
-    }
+struct Stores {
+    /// The configuration, read only when a bucket is to be opened.
+    private let settings: () throws -> Configuration
 
-    private static func store(
-        at place: String,
-        createIfMissing: Bool
-    ) throws(ObjectStoreError) -> any ObjectStore {
-        switch try ObjectStoreURL(place) {
-        case .directory(let path): try DirectoryStore(path: path, createIfMissing: createIfMissing)
-        case .s3: throw .invalidLocation(place, "S3 is not in this version")
+    /// By a configuration that is at hand.
+    init(_ settings: Configuration) { self.settings = { settings } }
+
+    /// By the configuration that a command would find.
+    init(_ file: ConfigurationFileOption) { settings = { try Configuration.load(explicitFile: file.file) } }
+
+    /// A store by its place: a directory or a bucket.
+    func open(_ place: String, createIfMissing: Bool) throws -> any ObjectStore {
+        try CommandFailure.wrap {
+            let url = try ObjectStoreURL(place)
+            // A directory's store needs no configuration, and so no flaw of one stands in its way.
+            guard case .s3 = url else { return try url.open(S3Options(), createIfMissing: createIfMissing) }
+            return try url.open(S3Options(settings()), createIfMissing: createIfMissing)
         }
     }
 
     /// What a restore reads from.
-    static func source(_ places: [String]) throws -> RestoreSource {
-        var source = RestoreSource()
-        do throws(RestoreError) {
+    func source(_ places: [String]) throws -> RestoreSource {
+        try CommandFailure.wrap {
+            var source = RestoreSource()
             for place in places {
                 try source.add(place, fileSystem: PosixFileSystem()) { place in
-                    let store = try store(at: place, createIfMissing: false)
+                    let store = try open(place, createIfMissing: false)
                     return try SnapshotReader(from: store).ids().isEmpty ? nil : store
                 }
             }
-        } catch {
-            throw CommandFailure("\(error)")
+            return source
         }
-        return source
+    }
+}
+
+extension S3Options {
+    /// How the settings want buckets reached; the region of AWS's own variables where they say none.
+    init(_ settings: Configuration) throws(ObjectStoreError) {
+        self.init()
+        let names = settings.isSet(Keys.s3Region) ? [] : ["AWS_REGION", "AWS_DEFAULT_REGION"]
+        let regions = names.compactMap { getenv($0).map { String(cString: $0) } }
+        region = regions.first { !$0.isEmpty } ?? settings[Keys.s3Region]
+        endpoint = settings[Keys.s3Endpoint]
+        forcesPathStyle = settings[Keys.s3ForcePathStyle]
+        encryption = try S3Encryption(setting: settings[Keys.s3SSE], keyID: settings[Keys.s3SSEKMSKeyID])
     }
 }

@@ -20,20 +20,23 @@ package struct RestoreSource {
         _ text: String,
         fileSystem: any FileSystem,
         openStore: (String) throws -> (any ObjectStore)?
-    ) throws(RestoreError) {
+    ) throws {
         let parts = text.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         if parts.count == 1, !text.contains("://") {
             let held: HeldFiles?
-            do throws(LogError) { held = try HeldFiles(text, fileSystem: fileSystem) } catch { throw .log(error) }
+            do throws(LogError) {
+                held = try HeldFiles(text, fileSystem: fileSystem)
+            } catch {
+                throw RestoreError.log(error)
+            }
             if let held {
-                guard files == nil else { throw .otherHistory("two logs were given") }
+                guard files == nil else { throw RestoreError.otherHistory("two logs were given") }
                 files = held
                 return
             }
         }
-        let opened = try RestoreError.wrap { try openStore(parts[0]) }
-        guard let opened else { throw .noSource(parts[0]) }
-        guard store == nil else { throw .otherHistory("two stores of snapshots were given") }
+        guard let opened = try openStore(parts[0]) else { throw RestoreError.noSource(parts[0]) }
+        guard store == nil else { throw RestoreError.otherHistory("two stores of snapshots were given") }
         store = opened
         snapshotID = parts.count > 1 ? parts[1] : nil
     }

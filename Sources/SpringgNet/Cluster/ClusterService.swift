@@ -1,5 +1,4 @@
 package import Logging
-package import NIOCore
 package import SpringgCluster
 import SpringgLog
 import Synchronization
