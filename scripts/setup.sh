@@ -54,21 +54,35 @@ install_packages() {
         apt-get install -y -qq --no-install-recommends "$@" </dev/null
 }
 
-# A real memberlist agent for the tests of the cluster. Unpacked, not installed: installing it would start its service.
+# A real memberlist agent for the tests of the cluster, and promtool, which checks what /metrics says. Unpacked, not
+# installed: installing them would start their services.
 agent="prometheus-alertmanager"
 agents="$(cd "$(dirname "$0")/.." && pwd)/.build/agents"
+
+# Unpacks a Debian package into a directory.
+unpack() {
+    echo "setup: unpacking $1 below .build"
+    if ! (cd "$2" && { apt-get download -qq "$1" 2>/dev/null || { update_lists && apt-get download -qq "$1"; }; })
+    then
+        rm -rf "$2"
+        fail "cannot download the Debian package $1, which the tests need"
+    fi
+    mkdir -p "$agents"
+    dpkg -x "$2/$1"_*.deb "$2"
+}
+
+fetch_promtool() {
+    local place
+    place=$(mktemp -d)
+    unpack prometheus "$place"
+    cp "$place/usr/bin/promtool" "$agents/"
+    rm -rf "$place"
+}
 
 fetch_agent() {
     local place
     place=$(mktemp -d)
-    echo "setup: unpacking $agent below .build"
-    if ! (cd "$place" && { apt-get download -qq "$agent" 2>/dev/null || { update_lists && apt-get download -qq "$agent"; }; })
-    then
-        rm -rf "$place"
-        fail "cannot download the Debian package $agent, which the tests of the cluster need"
-    fi
-    mkdir -p "$agents"
-    dpkg -x "$place/$agent"*.deb "$place"
+    unpack "$agent" "$place"
     # Debian's build reads its templates from /usr/share only, where they are not. A path of the same length that is
     # relative to the working directory leads to those that were unpacked.
     LC_ALL=C sed -i 's|/usr/share/prometheus/alertmanager|./sr/share/prometheus/alertmanager|g' "$place/usr/bin/$agent"
@@ -84,3 +98,4 @@ if [ "${#missing[@]}" -gt 0 ]; then
     install_packages "${missing[@]}"
 fi
 [ -x "$agents/usr/bin/$agent" ] || fetch_agent
+[ -x "$agents/promtool" ] || fetch_promtool

@@ -61,6 +61,8 @@ public final class Log: Sendable {
     /// How it is kept.
     public let options: LogOptions
     let fileSystem: any FileSystem
+    /// What its writer does, in numbers.
+    package let meter = CommitMeter()
 
     struct State {
         var segments: [LogSegment]

@@ -184,6 +184,7 @@ public final class LogWriter {
             log.noteRoom(after: error)
             throw error
         }
+        log.meter.committed(events: Int(staged.lsn.rawValue - end.lsn.rawValue), bytes: batchBytes)
         position += batchBytes
         end = staged
         batchBytes = 0
@@ -262,7 +263,7 @@ public final class LogWriter {
 
     private func syncFile() throws(LogError) {
         do throws(FileSystemError) {
-            try file.sync()
+            try log.meter.timed { () throws(FileSystemError) in try file.sync() }
             isDirty = false
         } catch {
             // The pages that failed may be marked clean by now: a second sync would succeed and prove nothing.

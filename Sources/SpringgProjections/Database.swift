@@ -66,6 +66,12 @@ public struct ReplayProgress: Sendable {
     public let bytesTotal: UInt64
     /// Events applied.
     public let events: UInt64
+
+    package init(bytesDone: UInt64, bytesTotal: UInt64, events: UInt64) {
+        self.bytesDone = bytesDone
+        self.bytesTotal = bytesTotal
+        self.events = events
+    }
 }
 
 /// The checkpoint that a database was opened from.
@@ -430,6 +436,9 @@ public final class Database: Sendable {
             limitBytes: options.maxDiskBytes
         )
     }
+
+    /// Seconds since the last checkpoint was complete, or since the database was opened; nil where none is written.
+    public var secondsSinceCheckpoint: Double? { checkpointer?.secondsSinceLast }
 
     /// Memory of the projections.
     public var memory: MemoryUse {

@@ -30,10 +30,13 @@ public struct HTTPResponse: Sendable, CustomStringConvertible {
     /// `error` of a refusal in the API's form; nil when the answer is no such thing.
     public var error: String? {
         guard let document = try? json(), document["status"] == .string("error"),
-            document.keys == ["error", "status"]
+            document["code"]?.string?.isEmpty == false, document.keys == ["code", "error", "status"]
         else { return nil }
         return document["error"]?.string
     }
+
+    /// `code` of a refusal in the API's form; nil when the answer is no such thing.
+    public var code: String? { error == nil ? nil : (try? json())?["code"]?.string }
 
     /// Status and the beginning of the body.
     public var description: String {

@@ -15,7 +15,7 @@ extension Node {
         of database: Late<Database>,
         acks: AckTracker,
         logger: Logger
-    ) throws -> (gossip: GossipService, cluster: ClusterService)? {
+    ) throws -> Members? {
         guard isMember(settings) else { return nil }
         var options = try gossipOptions(settings)
         discover(settings, &options, logger: logger)

@@ -22,76 +22,93 @@ struct Node {
     let graceSeconds: Double
     private let bindAddress: String
 
-    /// Opens the database, then listens.
+    /// Listens, opens the database, then serves: whoever asks meanwhile is told how far it is.
     ///
     /// Blocks the calling thread, which must not belong to an event loop.
     /// - Throws: `CommandFailure` with the part's own description.
     static func start(_ settings: Configuration, logger: Logger, past: PastView? = nil) throws -> Node {
         announce(settings, logger: logger)
-        // Gossip begins before the database is open: a new node has to find others first.
-        let box = Late<Database>()
+        var options = serverOptions(settings)
         let acks = AckTracker()
-        // The past is nobody's peer.
-        let members = try past == nil ? startGossip(settings, of: box, acks: acks, logger: logger) : nil
+        options.acks = acks
+        let server = try listen(options, logger: logger)
+        // Gossip comes before the database: a new node has to find others first.
+        let opened = Late<Database>()
+        var members: Members?
         do {
+            // The past is nobody's peer.
+            if past == nil { members = try startGossip(settings, of: opened, acks: acks, logger: logger) }
             if let members { try seed(settings, members.gossip, logger: logger) }
             let database =
                 try past.map { try $0.open(settings, logger: logger) }
-                ?? open(settings, logger: logger)
+                ?? open(settings, logger: logger, progress: server.replayed)
             do {
-                return try start(settings, database, members, acks, box, archives: past == nil, logger: logger)
+                return try serve(database, opened, from: server, options, members, acks, settings, logger, past != nil)
             } catch {
                 database.close()
-                throw CommandFailure("\(error)")
+                throw error
             }
         } catch {
             // Without a server the node is no member.
-            try? Blocking.wait { await members?.gossip.stop() }
+            let gossip = members?.gossip
+            try? Blocking.wait {
+                await gossip?.stop()
+                await server.shutdown(gracePeriodSeconds: 0)
+            }
             throw error
         }
     }
 
-    private static func start(
-        _ settings: Configuration,
+    typealias Members = (gossip: GossipService, cluster: ClusterService)
+
+    private static func listen(_ options: ServerOptions, logger: Logger) throws -> APIServer {
+        do {
+            return try Blocking.wait { try await APIServer.start(options: options, logger: logger) }
+        } catch {
+            throw CommandFailure("\(error)")
+        }
+    }
+
+    /// Begins to serve, to archive and to replicate.
+    private static func serve(
         _ database: Database,
-        _ members: (gossip: GossipService, cluster: ClusterService)?,
+        _ opened: Late<Database>,
+        from server: APIServer,
+        _ options: ServerOptions,
+        _ members: Members?,
         _ acks: AckTracker,
-        _ box: Late<Database>,
-        archives: Bool,
-        logger: Logger
+        _ settings: Configuration,
+        _ logger: Logger,
+        _ isPast: Bool
     ) throws -> Node {
-        var wanted = serverOptions(settings)
-        wanted.acks = acks
-        wanted.gossip = members?.gossip
-        wanted.cluster = members?.cluster
-        if let cluster = members?.cluster { wanted.writeRefusal = { cluster.writeRefusal } }
+        var options = options
+        options.gossip = members?.gossip
+        options.cluster = members?.cluster
+        if let cluster = members?.cluster { options.writeRefusal = { cluster.writeRefusal } }
         // What the past shows is archived, or gone.
         let archiver =
-            try archives
-            ? makeArchiver(
+            try isPast
+            ? nil
+            : makeArchiver(
                 settings,
                 database: database,
                 isClustered: members != nil,
                 hooks: archiveHooks(settings, members?.cluster, acks),
                 logger: logger
-            ) : nil
+            )
         if let archiver {
             acks.expectArchive { archiver.requestRound() }
             members?.cluster.archives(lastAt: 0)
-            wanted.archive = { ArchiveFigures(archiver.status) }
+            options.archive = { ArchiveFigures(archiver.status) }
         }
         let replication = Late<ReplicationService>()
-        wanted.replication = { node in replication.value?.peer(node) }
-        let options = wanted
-        let server = try Blocking.wait {
-            try await APIServer.start(database: database, options: options, logger: logger)
-        }
-        box.set(database)
+        options.replication = { node in replication.value?.peer(node) }
+        server.open(database, options: options)
+        // From now on the others know where this node's API is.
+        opened.set(database)
         archiver?.start()
-        if let members {
-            replication.set(
-                startReplication(settings, database: database, gossip: members.gossip, acks: acks, logger: logger)
-            )
+        if let gossip = members?.gossip {
+            replication.set(startReplication(settings, database: database, gossip: gossip, acks: acks, logger: logger))
         }
         return Node(
             database: database,
@@ -139,9 +156,16 @@ struct Node {
 
     // MARK: - Parts
 
-    private static func open(_ settings: Configuration, logger: Logger) throws -> Database {
+    private static func open(
+        _ settings: Configuration,
+        logger: Logger,
+        progress: @escaping @Sendable (ReplayProgress) -> Void
+    ) throws -> Database {
         let reporter = ReplayReporter(logger: logger)
-        var options = databaseOptions(settings, progress: reporter.report)
+        var options = databaseOptions(settings) {
+            reporter.report($0)
+            progress($0)
+        }
         options.checkpointed = { report in
             let metadata: Logger.Metadata = [
                 "lsn": "\(report.lsn)", "seconds": "\((report.seconds * 1000).rounded() / 1000)",
@@ -262,6 +286,7 @@ struct Node {
         options.bulkCPUThresholdPercent = settings[Keys.bulkCPUThresholdPercent]
         options.ackTimeoutSeconds = settings[Keys.ackTimeout].seconds
         options.defaultAck = AckLevel(rawValue: settings[Keys.defaultAck]) ?? .local
+        options.version = BuildInformation.version
         options.clusterEnabled = settings[Keys.clusterEnabled]
         return options
     }

@@ -53,7 +53,7 @@ extension EndToEnd {
             let origin = (name: "Origin", value: "https://app.example")
             let answer = try api.http.request("GET", "/api/health", headers: [origin])
             #expect(answer.header("Access-Control-Allow-Origin") == "*")
-            #expect(answer.header("Access-Control-Expose-Headers") == "Link")
+            #expect(answer.header("Access-Control-Expose-Headers") == "Link, X-Request-Id")
             let refused = try api.http.request("GET", "/api/indexes/a/stats", headers: [origin])
             #expect(refused.status == 404 && refused.header("Access-Control-Allow-Origin") == "*")
             for method in ["GET", "POST", "PUT", "DELETE"] {

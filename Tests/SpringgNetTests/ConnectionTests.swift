@@ -185,11 +185,13 @@ import Testing
             #expect(preflight.status == 200 && preflight.body.isEmpty)
             #expect(preflight.header("access-control-allow-origin") == "*")
             #expect(preflight.header("access-control-allow-methods") == "GET, POST, PUT, DELETE, OPTIONS")
-            #expect(preflight.header("access-control-allow-headers") == "Accept, Authorization, Content-Type")
+            #expect(
+                preflight.header("access-control-allow-headers") == "Accept, Authorization, Content-Type, X-Request-Id"
+            )
             #expect(preflight.header("access-control-max-age") == "300")
             let refused = try client.request("GET", "/api/indexes", headers: [(name: "Origin", value: "null")])
             #expect(refused.status == 401 && refused.header("access-control-allow-origin") == "*")
-            #expect(refused.header("access-control-expose-headers") == "Link")
+            #expect(refused.header("access-control-expose-headers") == "Link, X-Request-Id")
             #expect(try client.request("GET", "/api/health").header("access-control-allow-origin") == nil)
         }
     }
@@ -328,9 +330,12 @@ import Testing
             let headers = [(name: "Authorization", value: "Bearer \(token)")]
             #expect(try client.request("GET", "/api/indexes", headers: headers).status == 200)
             #expect(try client.request("GET", "/api/indexes").status == 401)
+            let named = headers + [(name: "X-Request-Id", value: "watch-me")]
+            #expect(try client.request("GET", "/api/indexes", headers: named).status == 200)
         }
         let written = lines.withLock { $0 }
-        #expect(written.contains { $0.hasPrefix("GET /api/indexes 200 ") && $0.hasSuffix("µs") })
+        #expect(written.contains { $0.hasSuffix("request_id=watch-me") })
+        #expect(written.contains { $0.hasPrefix("GET /api/indexes 200 ") && $0.contains("µs request_id=") })
         #expect(written.contains { $0.hasPrefix("GET /api/indexes 401 ") })
         #expect(!written.contains { $0.contains(token) || $0.contains(TestServer.secret) })
     }
@@ -363,5 +368,8 @@ private struct LineCollector: LogHandler {
         set { metadata[key] = newValue }
     }
 
-    func log(event: LogEvent) { write("\(event.message)") }
+    func log(event: LogEvent) {
+        let fields = (event.metadata ?? [:]).map { " \($0.key)=\($0.value)" }.sorted().joined()
+        write("\(event.message)\(fields)")
+    }
 }

@@ -43,15 +43,24 @@ public final class APIServer: Sendable {
 
     // MARK: Start
 
-    /// Starts a server; it listens when this returns.
+    /// Starts a server; it listens and serves when this returns.
+    ///
+    /// See `start(options:logger:)` and `open(_:options:)`.
+    public static func start(database: Database, options: ServerOptions, logger: Logger) async throws -> APIServer {
+        let server = try await self.start(options: options, logger: logger)
+        server.open(database, options: options)
+        return server
+    }
+
+    /// Starts a server; it listens when this returns, and says to everybody that it is starting until it is given a
+    /// database.
     ///
     /// - Parameters:
-    ///   - database: Open; the caller closes it after the server has been shut down.
     ///   - options: Address and limits.
     ///   - logger: Gets a line for each request at debug.
     /// - Returns: The running server.
     /// - Throws: `ServerError`.
-    public static func start(database: Database, options: ServerOptions, logger: Logger) async throws -> APIServer {
+    public static func start(options: ServerOptions, logger: Logger) async throws -> APIServer {
         guard !options.requireJWT || options.jwtSecret?.isEmpty == false else {
             throw ServerError.secretMissing
         }
@@ -59,7 +68,7 @@ public final class APIServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.ioThreads > 0 ? options.ioThreads : cores)
         let threads = NIOThreadPool(numberOfThreads: options.searchThreads > 0 ? options.searchThreads : cores)
         threads.start()
-        let context = ServerContext(database: database, options: options, logger: logger, threads: threads)
+        let context = ServerContext(options: options, logger: logger, threads: threads)
         do {
             let workers = try await self.makeWorkers(group, context)
             let listener = try await self.listen(group, context, workers)
@@ -75,6 +84,21 @@ public final class APIServer: Sendable {
             try? await group.shutdownGracefully()
             throw ServerError.cannotListen(host: options.host, port: options.port, reason: "\(error)")
         }
+    }
+
+    /// Says how far the opening of the database has come.
+    public func replayed(_ progress: ReplayProgress) {
+        let part = progress.bytesTotal == 0 ? 1 : Double(progress.bytesDone) / Double(progress.bytesTotal)
+        self.context.replayed(percent: Int(min(part, 1) * 100))
+    }
+
+    /// Begins to serve; only the first call counts.
+    ///
+    /// - Parameters:
+    ///   - database: Open; the caller closes it after the server has been shut down.
+    ///   - options: Those of the start, with what the parts of the node have to add; limits stay as they were.
+    public func open(_ database: Database, options: ServerOptions) {
+        self.context.open(database, options: options)
     }
 
     private static func makeWorkers(
@@ -120,7 +144,7 @@ public final class APIServer: Sendable {
                     try self.configure(channel, worker.value, context)
                 }
             }
-            .bind(host: context.options.host, port: context.options.port)
+            .bind(host: context.limits.host, port: context.limits.port)
             .get()
     }
 
@@ -132,6 +156,7 @@ public final class APIServer: Sendable {
         if let permits = context.connectionPermits {
             permit = permits.take()
             guard permit != nil else {
+                context.metrics.refusedConnections.wrappingAdd(1, ordering: .relaxed)
                 // The bootstrap closes a channel whose set-up fails.
                 throw ChannelError.operationUnsupported
             }
@@ -182,7 +207,7 @@ public final class APIServer: Sendable {
             handle.ticker.cancel()
             handle.mailbox.close()
         }
-        self.context.shelf.close()
+        self.context.close()
         try? await self.context.threads.shutdownGracefully()
         try? await self.group.shutdownGracefully()
     }

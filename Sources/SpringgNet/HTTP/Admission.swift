@@ -25,7 +25,7 @@ extension Worker {
         if endpoint == .shipLog || endpoint == .pullLog {
             return EventsMessage.bytesMax
         }
-        let limit = self.context.options.bodyBytesMax
+        let limit = self.context.limits.bodyBytesMax
         guard limit > 0 else {
             return Self.bodyBytesCeiling
         }
@@ -33,14 +33,19 @@ extension Worker {
     }
 
     /// Applies what can be decided by address, head and token, cheapest first.
+    ///
+    /// `endpoint` is set as soon as it is known, so that a refusal is counted where it belongs.
     func admit(
         _ head: HTTPRequestHead,
         from peer: RemotePeer,
-        now: NIODeadline
+        now: NIODeadline,
+        endpoint: inout Endpoint?
     ) throws(RequestError) -> Admission {
+        endpoint = nil
         if let limiter = self.context.limiter, let key = peer.key, !limiter.admit(key, now: now.uptimeNanoseconds) {
             var answer = Answer.text(.tooManyRequests, "Rate limit exceeded")
             answer.retryAfterSeconds = 1
+            answer.limit = .rate
             return .answer(answer)
         }
         if head.method == .OPTIONS, head.headers.contains(name: "access-control-request-method") {
@@ -50,7 +55,12 @@ extension Worker {
         }
         switch Router.route(method: head.method, uri: head.uri) {
         case .target(let target):
+            endpoint = target.endpoint
             try self.authorize(target.endpoint, head, from: peer)
+            guard self.context.isOpen || target.endpoint.answersWhileStarting else {
+                let text = "Server is starting: \(self.context.startText)"
+                throw RequestError(.serviceUnavailable, text, code: .starting, retryAfterSeconds: 1)
+            }
             return .target(target, try self.permit(for: target.endpoint))
         case .notFound:
             return .answer(.text(.notFound, "404 page not found"))
@@ -71,8 +81,7 @@ extension Worker {
         guard let scope = endpoint.scope else {
             return
         }
-        // Whoever is on this machine may look at the cluster: the commands in every runbook do so without a token.
-        if endpoint == .clusterStatus, peer.isLoopback {
+        if endpoint.isOpenToLoopback, peer.isLoopback {
             return
         }
         try self.authenticator.authorize(
@@ -87,14 +96,15 @@ extension Worker {
         guard endpoint == .bulkAdd else {
             return nil
         }
-        let threshold = self.context.options.bulkCPUThresholdPercent
+        let threshold = self.context.limits.bulkCPUThresholdPercent
         let percent = self.context.cpu.percent
         if threshold > 0, percent > threshold {
             let tenths = Int((percent * 10).rounded())
             throw RequestError(
                 .tooManyRequests,
                 "Server overloaded (CPU: \(tenths / 10).\(tenths % 10)%), please retry",
-                retryAfterSeconds: 5
+                retryAfterSeconds: 5,
+                limit: .bulkCPU
             )
         }
         guard let permits = self.context.bulkPermits else {
@@ -104,7 +114,8 @@ extension Worker {
             throw RequestError(
                 .tooManyRequests,
                 "Too many concurrent bulk requests, please retry",
-                retryAfterSeconds: 2
+                retryAfterSeconds: 2,
+                limit: .bulkConcurrency
             )
         }
         return permit

@@ -5,12 +5,29 @@ import SpringgProjections
 struct RequestError: Error, Sendable {
     let status: HTTPResponseStatus
     let text: String
+    let code: ErrorCode
     /// Seconds after which trying again makes sense, for the Retry-After header; 0 = none.
     var retryAfterSeconds = 0
+    /// The limit that the request ran into; nil when there is another reason.
+    let limit: Limit?
 
-    init(_ status: HTTPResponseStatus, _ text: String, retryAfterSeconds: Int = 0) {
+    /// - Parameters:
+    ///   - status: Of the answer.
+    ///   - text: For people.
+    ///   - code: For programs; nil when the status says it all.
+    ///   - retryAfterSeconds: When to try again; 0 = nobody knows.
+    ///   - limit: What it ran into.
+    init(
+        _ status: HTTPResponseStatus,
+        _ text: String,
+        code: ErrorCode? = nil,
+        retryAfterSeconds: Int = 0,
+        limit: Limit? = nil
+    ) {
+        self.limit = limit
         self.status = status
         self.text = text
+        self.code = code ?? ErrorCode(status)
         self.retryAfterSeconds = retryAfterSeconds
     }
 
@@ -42,6 +59,8 @@ struct RequestError: Error, Sendable {
         case .diskFull: status = .insufficientStorage
         case .readOnly, .shuttingDown: status = .serviceUnavailable
         }
-        self.init(status, error.description)
+        let code = ErrorCode(error)
+        let limit: Limit? = code == .memoryLimit ? .memory : code == .diskFull ? .disk : nil
+        self.init(status, error.description, code: code, limit: limit)
     }
 }

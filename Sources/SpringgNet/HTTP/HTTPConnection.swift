@@ -55,6 +55,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private var phase = Phase.idle
     private var request: Request?
+    /// What the current request asks for, as far as it is known.
+    private var endpoint: Endpoint?
     /// Counts requests, so that an outcome that comes after its request was given up is recognised.
     private var requestNumber: UInt64 = 0
     private var answerContext = HeadEncoder.Context()
@@ -231,7 +233,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             ()
         case (.malformed(let error), .idle), (.malformed(let error), .receiving):
             self.startRequest()
-            self.answerContext = HeadEncoder.Context(keepAlive: false)
+            self.answerContext = HeadEncoder.Context(keepAlive: false, requestID: self.worker.requestIDs.next())
             self.send(.failure(Self.malformed(error)))
         case (.malformed, _):
             self.closeNow()
@@ -240,12 +242,13 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private static func malformed(_ error: HTTPParserError) -> RequestError {
         error == .headerOverflow
-            ? RequestError(.requestHeaderFieldsTooLarge, "request head is too large")
+            ? RequestError(.requestHeaderFieldsTooLarge, "request head is too large", limit: .header)
             : .badRequest("malformed HTTP request")
     }
 
     private func startRequest() {
         self.requestNumber += 1
+        self.endpoint = nil
         self.started = .now()
         self.worker.context.requests.count()
     }
@@ -255,6 +258,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         self.startRequest()
         self.answerContext.isHTTP10 = head.version == .http1_0
         self.answerContext.hasOrigin = head.headers.contains(name: "origin")
+        let requestID = head.headers.first(name: "x-request-id")
+        self.answerContext.requestID =
+            requestID.flatMap { RequestID.accepted($0) ? $0 : nil } ?? self.worker.requestIDs.next()
         // The decoder stops after a request to change the protocol, and we know no other.
         let wantsUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
         self.answerContext.keepAlive = head.isKeepAlive && !wantsUpgrade && !self.worker.isDraining
@@ -262,7 +268,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         let isChunked = head.headers.contains(name: "transfer-encoding")
         let expectsContinue = head.headers.first(name: "expect")?.lowercased() == "100-continue"
         do throws(RequestError) {
-            switch try self.worker.admit(head, from: self.peer, now: self.started) {
+            switch try self.worker.admit(head, from: self.peer, now: self.started, endpoint: &self.endpoint) {
             case .target(let target, let permit):
                 let body = try RequestBody(
                     announced: isChunked ? nil : bodyLength ?? 0,
@@ -390,6 +396,14 @@ final class HTTPConnection: ChannelDuplexHandler {
         var body = answer.body
         let response = body.prepend(head: self.worker.heads.encode(answer, self.answerContext))
         let wasReceiving = self.phase == .receiving
+        self.worker.metrics.answered(
+            self.endpoint,
+            status: answer.status,
+            nanoseconds: (NIODeadline.now() - self.started).nanoseconds
+        )
+        if let limit = answer.limit {
+            self.worker.metrics.hit(limit)
+        }
         if self.worker.context.logsRequests {
             self.log(head ?? self.request?.head, answer.status)
         }
@@ -466,13 +480,17 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func log(_ head: HTTPRequestHead?, _ status: HTTPResponseStatus) {
         let microseconds = (NIODeadline.now() - self.started).nanoseconds / 1000
         let request = head.map { "\($0.method.rawValue) \($0.uri)" } ?? "-"
-        self.worker.context.logger.debug("\(request) \(status.code) \(microseconds)µs")
+        self.worker.context.logger.debug(
+            "\(request) \(status.code) \(microseconds)µs",
+            metadata: ["request_id": "\(self.answerContext.requestID)"]
+        )
     }
 
     // MARK: Ends
 
     func checkDeadlines(_ now: NIODeadline) {
         if now >= self.writeDeadline {
+            self.worker.metrics.hit(.writeTimeout)
             self.closeNow()
             return
         }
@@ -482,9 +500,10 @@ final class HTTPConnection: ChannelDuplexHandler {
         switch self.phase {
         case .receiving:
             self.answerContext.keepAlive = false
-            self.send(.failure(RequestError(.requestTimeout, "Request timeout: the request did not arrive in time")))
+            let text = "Request timeout: the request did not arrive in time"
+            self.send(.failure(RequestError(.requestTimeout, text, limit: .readTimeout)))
         case .processing:
-            self.send(.failure(RequestError(.gatewayTimeout, "Request timeout")))
+            self.send(.failure(RequestError(.gatewayTimeout, "Request timeout", limit: .requestTimeout)))
             self.workOff()
         case .idle, .discarding, .blocked, .lingering, .closed:
             self.closeNow()

@@ -47,13 +47,18 @@ struct RequestBody {
 
     private mutating func prepare(for total: Int, payingFor payment: Int) throws(RequestError) {
         guard self.limit == 0 || total <= self.limit else {
-            throw RequestError(.payloadTooLarge, "request body is larger than \(self.limit) bytes")
+            throw RequestError(.payloadTooLarge, "request body is larger than \(self.limit) bytes", limit: .body)
         }
         guard let budget, total > self.paid else {
             return
         }
         guard let permit = budget.take(payment - self.paid) else {
-            throw RequestError(.serviceUnavailable, "Server busy, please retry", retryAfterSeconds: 1)
+            throw RequestError(
+                .serviceUnavailable,
+                "Server busy, please retry",
+                retryAfterSeconds: 1,
+                limit: .bodyMemory
+            )
         }
         self.permits.append(permit)
         self.paid = payment

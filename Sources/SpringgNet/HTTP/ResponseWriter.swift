@@ -10,7 +10,7 @@ let responseBytesMax = 256 << 20
 /// Room for the head is kept in front of the body, so that head and body leave in one piece without being copied.
 struct ResponseWriter: Sendable {
     /// Bytes kept for the status line and the headers, whose number and length are ours alone.
-    static let headRoom = 640
+    static let headRoom = 800
 
     private(set) var buffer: ByteBuffer
 
@@ -150,6 +150,8 @@ struct Answer: Sendable {
         case text
         /// A message between nodes.
         case binary
+        /// Prometheus' text format.
+        case metrics
         case none
     }
 
@@ -157,6 +159,8 @@ struct Answer: Sendable {
     var contentType: ContentType
     var body: ResponseWriter
     var retryAfterSeconds = 0
+    /// The limit that the request ran into.
+    var limit: Limit?
     /// The methods of the Allow header.
     var allow: String?
     /// True when this answers a CORS preflight.
@@ -177,14 +181,18 @@ struct Answer: Sendable {
         return Answer(.ok, contentType: .json, body: body)
     }
 
-    /// `{"status":"error","error":…}`.
+    /// `{"status":"error","error":…,"code":…}`.
     static func failure(_ error: RequestError) -> Answer {
         var body = ResponseWriter()
         body.raw(#"{"status":"error","error":"#)
         body.string(error.text)
+        body.raw(#","code":""#)
+        body.raw(error.code.rawValue)
+        body.raw(#"""#)
         body.raw("}\n")
         var answer = Answer(error.status, contentType: .json, body: body)
         answer.retryAfterSeconds = error.retryAfterSeconds
+        answer.limit = error.limit
         return answer
     }
 
@@ -220,6 +228,8 @@ struct HeadEncoder {
         var isHTTP10 = false
         /// The request named an origin, hence comes from a page in a browser.
         var hasOrigin = false
+        /// See `RequestID`; checked, so that it cannot end its line.
+        var requestID = ""
     }
 
     mutating func encode(_ answer: Answer, _ context: Context) -> [UInt8] {
@@ -236,9 +246,12 @@ struct HeadEncoder {
         case .json: self.add("\r\nContent-Type: application/json")
         case .text: self.add("\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff")
         case .binary: self.add("\r\nContent-Type: application/octet-stream")
+        case .metrics: self.add("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8")
         case .none: ()
         }
         self.head.append(contentsOf: self.date)
+        self.add("\r\nX-Request-Id: ")
+        self.head.append(contentsOf: context.requestID.utf8)
         if context.hasOrigin {
             self.addCrossOrigin(isPreflight: answer.isPreflight)
         }
@@ -265,11 +278,11 @@ struct HeadEncoder {
     private mutating func addCrossOrigin(isPreflight: Bool) {
         self.add("\r\nVary: Origin\r\nAccess-Control-Allow-Origin: *")
         guard isPreflight else {
-            self.add("\r\nAccess-Control-Expose-Headers: Link")
+            self.add("\r\nAccess-Control-Expose-Headers: Link, X-Request-Id")
             return
         }
         self.add("\r\nAccess-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS")
-        self.add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type")
+        self.add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, X-Request-Id")
         self.add("\r\nAccess-Control-Max-Age: 300")
     }
 

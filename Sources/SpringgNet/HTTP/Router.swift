@@ -1,8 +1,11 @@
 package import NIOHTTP1
 
 /// What a request asks for, by method and path.
-package enum Endpoint: Sendable, Equatable {
+package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
     case health
+    case live
+    case ready
+    case metrics
     case nodeStats
     case listIndexes
     case createIndex
@@ -32,8 +35,8 @@ package enum Endpoint: Sendable, Equatable {
     /// What a token must allow; nil for what anybody may ask.
     var scope: ScopeSet? {
         switch self {
-        case .health: nil
-        case .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
+        case .health, .live, .ready: nil
+        case .metrics, .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
         case .listMarks, .setMark: .admin
         case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .replicate, .shipLog, .pullLog,
@@ -41,6 +44,12 @@ package enum Endpoint: Sendable, Equatable {
             .internal
         }
     }
+
+    /// True when callers on this machine need no token: every runbook and every scraper beside the node asks so.
+    var isOpenToLoopback: Bool { self == .clusterStatus || self == .metrics }
+
+    /// True when it is answered before the database is open.
+    var answersWhileStarting: Bool { self == .live || self == .ready }
 
     /// True when the body may hold many vectors, so that only `bodyBytesMax` limits it.
     var takesManyVectors: Bool {
@@ -100,6 +109,8 @@ package enum Router {
     /// Every method that a path has; nil when there is no such path.
     private static func candidates(_ parts: [[UInt8]]) -> [Candidate]? {
         switch parts.count {
+        case 1:
+            return self.rootCandidates(parts[0])
         case 2 where parts[0] == Part.api && parts[1] == Part.health:
             return [(.GET, Target(endpoint: .health))]
         case 2 where parts[0] == Part.api && parts[1] == Part.stats:
@@ -112,6 +123,16 @@ package enum Router {
             return self.internalCandidates(parts)
         default:
             return nil
+        }
+    }
+
+    /// The methods of paths of one part.
+    private static func rootCandidates(_ part: [UInt8]) -> [Candidate]? {
+        switch part {
+        case Part.live: [(.GET, Target(endpoint: .live))]
+        case Part.ready: [(.GET, Target(endpoint: .ready))]
+        case Part.metrics: [(.GET, Target(endpoint: .metrics))]
+        default: nil
         }
     }
 
@@ -254,6 +275,9 @@ package enum Router {
 /// The fixed parts of our paths.
 private enum Part {
     static let api = Array("api".utf8)
+    static let live = Array("livez".utf8)
+    static let ready = Array("readyz".utf8)
+    static let metrics = Array("metrics".utf8)
     static let health = Array("health".utf8)
     static let indexes = Array("indexes".utf8)
     static let marks = Array("marks".utf8)

@@ -19,8 +19,10 @@ extension Worker {
             throw .indexNotFound(name)
         }
         guard request.query.vectorCount == index.dimensions || request.query.vectorCount == 0 else {
-            throw .badRequest(
-                "query dimension mismatch: expected \(index.dimensions), got \(request.query.vectorCount)"
+            throw RequestError(
+                .badRequest,
+                "query dimension mismatch: expected \(index.dimensions), got \(request.query.vectorCount)",
+                code: .dimensionMismatch
             )
         }
         let query = try request.query.vector(self.scratch)

@@ -78,6 +78,9 @@ extension Worker {
         }
         switch target.endpoint {
         case .health: return self.health()
+        case .live: return self.live()
+        case .ready: return self.ready()
+        case .metrics: return self.metricsText()
         case .nodeStats: return self.nodeStats()
         case .listIndexes, .internalIndexes: return self.listIndexes()
         case .createIndex: return try self.createIndex(target, body, ticket)

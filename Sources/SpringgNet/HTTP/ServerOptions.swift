@@ -54,6 +54,13 @@ public struct ServerOptions: Sendable {
     package var acks: AckTracker?
     /// Why this node takes no writes of clients at the moment; nil when it does.
     package var writeRefusal: (@Sendable () -> String?)?
+    /// The program's version, for those who ask.
+    public var version = ""
+    /// What else `/metrics` shows, from the parts of the node that the server does not know.
+    public var moreMetrics: [@Sendable (inout MetricsText) -> Void] = []
+    /// What else may keep the node from being ready: each says why, or nothing.
+    public var unready: [@Sendable () -> [Unready]] = []
+
     /// Who is in the cluster; nil where nobody looks.
     package var gossip: GossipService?
     /// What is decided by that; nil where there is no gossip.

@@ -2,17 +2,16 @@ import Logging
 import NIOCore
 import NIOPosix
 import SpringgProjections
+import Synchronization
 
 /// What all event loops of a server share.
 final class ServerContext: Sendable {
-    let database: Database
-    let options: ServerOptions
+    /// The options at the start.
+    let limits: ServerOptions
     let logger: Logger
     /// True when every request is logged: asked once, since it cannot change and is asked for each of them.
     let logsRequests: Bool
     let threads: NIOThreadPool
-    /// What new nodes are seeded from.
-    let shelf: SnapshotShelf
     let limiter: RateLimiterBox?
     let bulkPermits: PermitPool?
     let bodyBudget: PermitPool?
@@ -27,14 +26,67 @@ final class ServerContext: Sendable {
     /// Bytes of all bodies together that a server holds: four of the largest, and never less than this.
     private static let bodyBudgetMin = 256 << 20
 
-    init(database: Database, options: ServerOptions, logger: Logger, threads: NIOThreadPool) {
+    /// What there is once the database is open.
+    private final class Opened: Sendable {
+        let database: Database
+        let options: ServerOptions
+        /// Where the snapshot lies that new nodes begin with.
+        let shelf: SnapshotShelf
+
+        init(database: Database, options: ServerOptions) {
+            self.database = database
+            self.options = options
+            self.shelf = SnapshotShelf(database)
+        }
+    }
+
+    private let opened = AtomicLazyReference<Opened>()
+    /// How far the log has been read back; negative before anything is known.
+    private let percentReplayed = Atomic<Int>(-1)
+    let metrics = ServerMetrics()
+
+    /// True once requests are served.
+    var isOpen: Bool { self.opened.load() != nil }
+
+    /// The database; for requests that were admitted, which they are not before it is open.
+    var database: Database { self.parts.database }
+
+    private var parts: Opened {
+        guard let opened = self.opened.load() else {
+            preconditionFailure("a request was admitted before the database was open")
+        }
+        return opened
+    }
+
+    /// The snapshot for new nodes, with the same condition.
+    var shelf: SnapshotShelf { self.parts.shelf }
+
+    /// Ends what is being made for requests; blocking.
+    func close() { self.opened.load()?.shelf.close() }
+
+    /// The options, with what the parts of the node have added since the start.
+    var options: ServerOptions { self.opened.load()?.options ?? self.limits }
+
+    /// What the node does while it starts.
+    var startText: String {
+        let percent = self.percentReplayed.load(ordering: .relaxed)
+        return percent < 0 ? "opening the database" : "replaying the log: \(percent)%"
+    }
+
+    func replayed(percent: Int) {
+        self.percentReplayed.store(percent, ordering: .relaxed)
+    }
+
+    func open(_ database: Database, options: ServerOptions) {
+        _ = self.opened.storeIfNil(Opened(database: database, options: options))
+    }
+
+    init(options: ServerOptions, logger: Logger, threads: NIOThreadPool) {
         let now = NIODeadline.now().uptimeNanoseconds
-        self.database = database
-        self.options = options
+        self.limits = options
         self.logger = logger
         self.logsRequests = logger.logLevel <= .debug
         self.threads = threads
-        self.shelf = SnapshotShelf(database)
         self.limiter =
             options.rateLimitPerSecond > 0
             ? RateLimiterBox(RateLimiter(perSecond: options.rateLimitPerSecond, burst: options.rateLimitBurst)) : nil
@@ -58,10 +110,12 @@ final class Worker {
     let scratch = DecodeScratch()
     var authenticator: Authenticator
     var heads: HeadEncoder
+    var requestIDs = RequestID.Generator()
     let timeouts: Timeouts
     /// Requests that wait for an event.
     var heldRequests: [HeldRequest] = []
     var looksAtHeld = false
+    let metrics: WorkerMetrics
     private var connections: [Int: HTTPConnection] = [:]
     private var nextConnection = 0
     private(set) var isDraining = false
@@ -75,11 +129,12 @@ final class Worker {
         self.context = context
         self.mailbox = mailbox
         self.authenticator = Authenticator(
-            secret: context.options.jwtSecret,
-            requiresToken: context.options.requireJWT
+            secret: context.limits.jwtSecret,
+            requiresToken: context.limits.requireJWT
         )
         self.heads = HeadEncoder(now: CivilTime.now())
-        self.timeouts = Timeouts(context.options)
+        self.timeouts = Timeouts(context.limits)
+        self.metrics = context.metrics.makeWorkerMetrics()
     }
 
     // MARK: Connections
@@ -88,11 +143,14 @@ final class Worker {
     func add(_ connection: HTTPConnection) -> Int {
         self.nextConnection += 1
         self.connections[self.nextConnection] = connection
+        self.metrics.connected(1)
         return self.nextConnection
     }
 
     func remove(_ number: Int) {
-        self.connections[number] = nil
+        if self.connections.removeValue(forKey: number) != nil {
+            self.metrics.connected(-1)
+        }
         self.completeDrainingIfDone()
     }
 

@@ -1,4 +1,5 @@
 public import SpringgLog
+import Synchronization
 
 /// What became of a checkpoint.
 public struct CheckpointReport: Sendable {
@@ -37,6 +38,8 @@ final class Checkpointer: @unchecked Sendable {
     private let trimmed: @Sendable (TrimReport) -> Void
     private let roomFound: @Sendable () -> Void
     private let doorbell = Doorbell()
+    /// When the last checkpoint was complete, or this was made.
+    private let completed = Atomic<UInt64>(monotonicNanoseconds())
     private var isClosing = false
     /// The writer has found no room for a segment.
     private var isPressed = false
@@ -61,6 +64,11 @@ final class Checkpointer: @unchecked Sendable {
         self.report = report
         self.trimmed = trimmed
         self.roomFound = roomFound
+    }
+
+    /// Seconds since the last checkpoint was complete, or since this was made.
+    var secondsSinceLast: Double {
+        Double(monotonicNanoseconds() - completed.load(ordering: .relaxed)) / 1e9
     }
 
     /// Begins; `nanoseconds` between two checkpoints, nil for none but the last.
@@ -159,6 +167,7 @@ final class Checkpointer: @unchecked Sendable {
             if try writer.write(capture) {
                 markCheckpointed(lsn)
                 log.markCheckpointed(lsn)
+                completed.store(monotonicNanoseconds(), ordering: .relaxed)
                 try files.removeAll(except: Array(try files.all().prefix(Checkpointer.kept)))
             } else {
                 failure = "there was no time for it before the end"
