@@ -102,6 +102,19 @@ package struct ArchiveManifest: Equatable, Sendable {
     }
 }
 
+extension ArchiveManifest.Snapshot {
+    init(_ manifest: SnapshotManifest) throws(SnapshotError) {
+        let bytes = try manifest.encoded()
+        self.init(
+            id: manifest.id,
+            highestHLC: manifest.highestHLC,
+            heads: manifest.heads,
+            bytes: bytes.count,
+            hash: ContentHash(of: bytes)
+        )
+    }
+}
+
 // MARK: - Names
 
 extension ArchiveManifest {

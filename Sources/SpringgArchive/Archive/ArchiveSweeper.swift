@@ -20,9 +20,10 @@ struct ArchiveSweeper {
         self.now = now
     }
 
-    /// Old blocks that no snapshot in the store uses, as many as one sweep removes.
-    func needless() throws(ArchiveError) -> [ContentHash] {
+    /// Every old snapshot that is there, and old blocks that none uses, as many as one sweep removes.
+    func look() throws(ArchiveError) -> ArchiverCore.Findings {
         try ArchiveError.wrap(store.location) {
+            let snapshots = try oldSnapshots()
             let used = try usedBlocks()
             var needless: [ContentHash] = []
             try store.list(prefix: SnapshotManifest.blockPrefix, after: nil) { object in
@@ -31,8 +32,18 @@ struct ArchiveSweeper {
                 }
                 return needless.count < ArchiveManifest.sweepBlocksMax
             }
-            return needless
+            return ArchiverCore.Findings(snapshots: snapshots, blocks: needless)
         }
+    }
+
+    private func oldSnapshots() throws -> [ArchiveManifest.Snapshot] {
+        var ids: [String] = []
+        try store.list(prefix: SnapshotManifest.keyPrefix, after: nil) { object in
+            if isOld(object), let id = SnapshotManifest.id(object.key) { ids.append(id) }
+            return true
+        }
+        let snapshots = SnapshotReader(from: store)
+        return try ids.sorted().map { try ArchiveManifest.Snapshot(snapshots.manifest($0)) }
     }
 
     /// Removes what `manifest`, which has just been committed or read, makes needless; the sweep's blocks only before
@@ -58,7 +69,7 @@ struct ArchiveSweeper {
                 guard let number = ArchiveManifest.Page.number(object.key) else { return false }
                 return number < manifest.pagesMade && !pages.contains(object.key)
             }
-            // A snapshot is listed only if it is newer than all that are. One that somebody made by hand goes with its time.
+            // None is listed that is older than the oldest.
             let snapshots = Set(kept.flatMap(\.snapshots).map(\.id))
             if options.retention > 0, let oldest = snapshots.min() {
                 try removeAll(SnapshotManifest.keyPrefix) { object in

@@ -52,7 +52,7 @@ package final class ArchiveWorker {
                 )
             case .snapshot: return .snapshot(try snapshot())
             case .upload(let heads): return .uploaded(try upload(after: heads))
-            case .mark: return .marked(try ArchiveSweeper(store, options, now: wallClock).needless())
+            case .mark: return .marked(try ArchiveSweeper(store, options, now: wallClock).look())
             case .commit(let manifest, let pages): return try commit(manifest, pages)
             case .remove(let manifest, let deadline):
                 try ArchiveSweeper(store, options, now: wallClock).remove(manifest, before: deadline)
@@ -183,14 +183,7 @@ package final class ArchiveWorker {
                 origin: log.origin,
                 newest: capture.base.newestBound
             )
-            let bytes = try manifest.encoded()
-            return ArchiveManifest.Snapshot(
-                id: manifest.id,
-                highestHLC: manifest.highestHLC,
-                heads: manifest.heads,
-                bytes: bytes.count,
-                hash: ContentHash(of: bytes)
-            )
+            return try ArchiveManifest.Snapshot(manifest)
         }
     }
 

@@ -18,7 +18,7 @@ package struct ArchiverCore {
         case snapshot
         /// Upload the events that these heads lack, as many as one commit takes.
         case upload(after: VersionVector)
-        /// Find blocks that no snapshot needs any more.
+        /// Find snapshots that no manifest lists, and blocks that no snapshot needs any more.
         case mark
         /// Write this manifest, and the pages that it newly refers to, unless its generation is taken.
         case commit(ArchiveManifest, pages: [ArchiveManifest.NewPage])
@@ -34,7 +34,7 @@ package struct ArchiverCore {
         /// Nil when the node has none to give: it is closing, or its log has failed.
         case snapshot(ArchiveManifest.Snapshot?)
         case uploaded(Upload)
-        case marked([ContentHash])
+        case marked(Findings)
         /// The manifest's hash.
         case committed(ContentHash)
         /// Another writer has the generation, or a later one.
@@ -62,6 +62,14 @@ package struct ArchiverCore {
         }
     }
 
+    /// What lies in the store, old enough that nobody is at work on it.
+    package struct Findings: Sendable {
+        /// All snapshots, ascending.
+        package var snapshots: [ArchiveManifest.Snapshot]
+        /// Blocks that none uses.
+        package var blocks: [ContentHash]
+    }
+
     private enum Phase { case idle, opening, reading, snapshotting, uploading, marking, committing, removing }
 
     /// What a round has gathered.
@@ -73,8 +81,8 @@ package struct ArchiverCore {
         /// Written, and not listed yet.
         var snapshot: ArchiveManifest.Snapshot?
         var wantsSweep = false
-        /// Blocks that nobody needs; nil before they were looked for.
-        var sweep: [ContentHash]?
+        /// Nil before it was looked.
+        var findings: Findings?
         /// What is old may be removed when everything else is done.
         var wantsRemoval = false
         var draft: ArchiveManifest?
@@ -183,8 +191,8 @@ package struct ArchiverCore {
             } else {
                 commitIfNews(now: now)
             }
-        case .marked(let blocks):
-            round.sweep = blocks
+        case .marked(let findings):
+            round.findings = findings
             round.wantsSweep = false
             round.wantsRemoval = true
             nextSweep = now + options.grace
@@ -195,8 +203,8 @@ package struct ArchiverCore {
             committed(draft, now: now)
         case .lost:
             // What was found to be needless may be what the winner needs.
-            if round.sweep != nil { round.wantsSweep = true }
-            round.sweep = nil
+            if round.findings != nil { round.wantsSweep = true }
+            round.findings = nil
             round.wantsRemoval = false
             round.draft = nil
             phase = .reading
@@ -282,7 +290,7 @@ package struct ArchiverCore {
         // Where a snapshot has closed a gap, events behind it may follow.
         if let upload = round.upload, upload.heads != draft.heads { round.wantsUpload = true }
         round.upload = nil
-        round.sweep = nil
+        round.findings = nil
         round.draft = nil
         if round.snapshot != nil { round.wantsUpload = true }
         advance(now: now)
@@ -314,11 +322,12 @@ package struct ArchiverCore {
                 next.highestHLC = max(next.highestHLC, snapshot.highestHLC)
             }
         }
-        if let blocks = round.sweep {
+        if let findings = round.findings {
+            next.adopt(findings.snapshots, olderThanAll: options.retention == 0)
             if options.retention > 0, now > options.retention { next.expire(before: now - options.retention) }
-            if !blocks.isEmpty {
+            if !findings.blocks.isEmpty {
                 next.sweep.begun = max(now, next.sweep.begun + 1)
-                next.sweep.blocks = blocks
+                next.sweep.blocks = findings.blocks
             }
         }
         return next
@@ -373,9 +382,21 @@ extension ArchiveManifest {
         return (manifest, pages)
     }
 
+    /// Lists snapshots that are not: of a writer who lost a race or was stopped, or made by hand.
+    ///
+    /// Only those of events that the archive holds; older ones than the oldest only where none is ever forgotten.
+    mutating func adopt(_ found: [Snapshot], olderThanAll isOlderWanted: Bool) {
+        let known = Set(snapshots.map(\.id))
+        let oldest = snapshots.first?.id ?? ""
+        let news = found.filter { snapshot in
+            !known.contains(snapshot.id) && heads.covers(snapshot.heads) && (isOlderWanted || snapshot.id > oldest)
+        }
+        snapshots = (snapshots + news).sorted { $0.id < $1.id }
+    }
+
     /// Forgets what no moment from `milliseconds` on needs: the newest snapshot of a moment before it is the first that stays, and with
     /// it every event that it does not hold.
-    mutating func expire(before milliseconds: UInt64) {
+    package mutating func expire(before milliseconds: UInt64) {
         guard let first = snapshots.lastIndex(where: { $0.highestHLC.milliseconds < milliseconds }) else { return }
         snapshots.removeFirst(first)
         let held = snapshots[0].heads

@@ -1,12 +1,12 @@
 import CZstd
 
 /// Compression of whole buffers by libzstd.
-enum Zstandard {
+package enum Zstandard {
     /// The fastest level: embeddings hardly compress, and higher ones gain nothing with them.
     private static let level: Int32 = 1
 
     /// One frame that names the size of its content.
-    static func compress(_ content: [UInt8]) -> [UInt8] {
+    package static func compress(_ content: [UInt8]) -> [UInt8] {
         var count = 0
         let frame = [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(content.count)) { out, initialized in
             count = ZSTD_compress(out.baseAddress, out.count, content, content.count, level)
@@ -18,7 +18,7 @@ enum Zstandard {
     }
 
     /// The content of a frame, which must have exactly `bytes`; nil when it is none or has another size.
-    static func decompress(_ frame: [UInt8], bytes: Int) -> [UInt8]? {
+    package static func decompress(_ frame: [UInt8], bytes: Int) -> [UInt8]? {
         guard ZSTD_getFrameContentSize(frame, frame.count) == UInt64(bytes) else { return nil }
         var count = 0
         let content = [UInt8](unsafeUninitializedCapacity: max(bytes, 1)) { out, initialized in
