@@ -338,15 +338,17 @@ struct ArchiverTests {
         let node = try ArchiveNode(1, store, options, time)
         try node.write(.indexCreated(name: "a", dimensions: 2, options: .empty))
         try node.write(EventSet.put("a", "v", [1, 2]))
-        // A snapshot that nobody keeps, old enough to be swept.
+        node.round()
+        // Blocks that nobody uses: of a snapshot whose writer was stopped.
+        try node.write(EventSet.put("a", "w", [3, 4]))
         let capture = node.state.captureState(heads: node.log.versionVector)
         let (abandoned, _) = try SnapshotWriter(to: store).write(capture, origin: node.origin, newest: .none)
         try store.delete([try SnapshotManifest.key(abandoned.id)])
         let doomed = Set(abandoned.blocks.map(\.hash))
-        node.round()
-        // It was used again, under its own name: no sweep has named it.
-        let used = try SnapshotReader(from: store).manifest(nil)
+        // The next writer uses them, by their own name: no sweep has named them.
+        let (used, _) = try SnapshotWriter(to: store).write(capture, origin: node.origin, newest: .none)
         #expect(Set(used.blocks.map(\.hash)) == doomed)
+        try store.delete([try SnapshotManifest.key(used.id)])
         // Now a sweep names it, in the middle of another writer's work: after his look at what is there.
         var swept = try #require(try ArchiveReader(from: store).newest())
         swept.generation += 1

@@ -178,12 +178,19 @@ package final class ArchiveWorker {
     private func snapshot() throws(ArchiveError) -> ArchiveManifest.Snapshot? {
         try ArchiveError.wrap(store.location) {
             guard let capture = capture() else { return nil }
-            let (manifest, _) = try SnapshotWriter(to: store).write(
-                capture,
-                origin: log.origin,
-                newest: capture.base.newestBound
-            )
-            return try ArchiveManifest.Snapshot(manifest)
+            do throws(SnapshotError) {
+                let (manifest, _) = try SnapshotWriter(to: store).write(
+                    capture,
+                    origin: log.origin,
+                    newest: capture.base.newestBound
+                )
+                return try ArchiveManifest.Snapshot(manifest)
+            } catch .taken {
+                // The next event makes room for another.
+                return nil
+            } catch {
+                throw error
+            }
         }
     }
 

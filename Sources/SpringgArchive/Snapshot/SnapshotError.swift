@@ -8,6 +8,8 @@ package enum SnapshotError: Error, Sendable, CustomStringConvertible {
     case damaged(object: String, reason: String)
     /// An object was written by a newer version.
     case newerFormat(object: String, what: String)
+    /// A snapshot of the same newest event, but not of the same events, has the name.
+    case taken(id: String, store: String)
     /// The store failed.
     case store(ObjectStoreError)
     /// The state cannot be put into a snapshot.
@@ -19,6 +21,9 @@ package enum SnapshotError: Error, Sendable, CustomStringConvertible {
             "\(store) has no snapshot \(id), or several that begin so. `springg snapshot list --from \(store)` shows those it has."
         case .notFound(nil, let store):
             "\(store) has no snapshot. Make one with `springg snapshot create --to \(store)`."
+        case .taken(let id, let store):
+            "\(store) has a snapshot \(id) already, from before events came from other nodes that are older than the newest. Nothing was "
+                + "replaced; with the next write there can be a new one."
         case .damaged(let object, let reason):
             "\(object): \(reason). Nothing was restored from it; use another snapshot or a copy of the object, and let "
                 + "`springg snapshot verify` list what else is damaged."

@@ -48,20 +48,20 @@ package struct SnapshotWriter {
         origin: OriginID,
         newest: EventVersion
     ) throws(SnapshotError) -> (manifest: SnapshotManifest, report: SnapshotReport) {
-        var sweep = try self.sweep()
+        var archive = try self.archive()
         while true {
-            let written = try write(capture, origin: origin, newest: newest, avoiding: sweep)
+            let written = try write(capture, origin: origin, newest: newest, beside: archive)
             // A sweep that began meanwhile may be removing what was found here; one that begins from now on sees this snapshot.
-            let latest = try self.sweep()
-            if latest.begun == sweep.begun { return written }
-            sweep = latest
+            let latest = try self.archive()
+            if latest.sweep.begun == archive.sweep.begun { return written }
+            archive = latest
         }
     }
 
-    /// What is being removed from the archive that the store may be.
-    private func sweep() throws(SnapshotError) -> ArchiveManifest.Sweep {
+    /// The archive that the store may be; an empty one where it is none.
+    private func archive() throws(SnapshotError) -> ArchiveManifest {
         do throws(ArchiveError) {
-            return try ArchiveReader(from: store).newest()?.sweep ?? ArchiveManifest.Sweep()
+            return try ArchiveReader(from: store).newest() ?? ArchiveManifest(cluster: "")
         } catch {
             switch error {
             case .store(let cause): throw .store(cause)
@@ -74,10 +74,10 @@ package struct SnapshotWriter {
         _ capture: StateCapture,
         origin: OriginID,
         newest: EventVersion,
-        avoiding sweep: ArchiveManifest.Sweep
+        beside archive: ArchiveManifest
     ) throws(SnapshotError) -> (manifest: SnapshotManifest, report: SnapshotReport) {
         var report = SnapshotReport()
-        let doomed = Doomed(blocks: Set(sweep.blocks), salt: sweep.begun)
+        let doomed = Doomed(blocks: Set(archive.sweep.blocks), salt: archive.sweep.begun)
         var known = try knownBlocks()
         var manifest = SnapshotManifest(
             origin: origin,
@@ -97,12 +97,37 @@ package struct SnapshotWriter {
         let bytes = try manifest.encoded()
         report.id = manifest.id
         report.manifestBytes = bytes.count
+        let isListed = archive.snapshots.contains { $0.id == manifest.id }
+        return (try publish(manifest, bytes, isListed: isListed), report)
+    }
+
+    /// Gives the snapshot its name; returns what stands there under it.
+    ///
+    /// A name is that of a moment. Events that come late to a node leave its newest moment as it was, so two of its states can
+    /// claim one name: the first has it. The same state again replaces what is there, which may refer to blocks that are gone, but
+    /// not once the archive lists it.
+    private func publish(
+        _ manifest: SnapshotManifest,
+        _ bytes: [UInt8],
+        isListed: Bool
+    ) throws(SnapshotError) -> SnapshotManifest {
         do throws(ObjectStoreError) {
-            try store.put(SnapshotManifest.key(manifest.id), bytes: bytes)
+            let key = try SnapshotManifest.key(manifest.id)
+            if try store.putIfAbsent(key, bytes: bytes) { return manifest }
+            let found = try? SnapshotManifest(
+                decoding: store.read(key, limit: SnapshotManifest.bytesMax),
+                from: store.path(of: key)
+            )
+            if let found, isListed, found.heads == manifest.heads { return found }
+            // One that is damaged is replaced too.
+            if found.map({ !isListed && $0.heads == manifest.heads }) ?? true {
+                try store.put(key, bytes: bytes)
+                return manifest
+            }
         } catch {
             throw .store(error)
         }
-        return (manifest, report)
+        throw .taken(id: manifest.id, store: store.location)
     }
 
     /// Names of the blocks that the store has.
