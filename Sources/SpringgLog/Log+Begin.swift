@@ -48,6 +48,7 @@ extension Log {
                 segments: [LogSegment(path, header)],
                 watermarks: Watermarks(trimmed: base.lsn, last: base.lsn),
                 heads: base.heads,
+                highestHLC: base.highestHLC,
                 entries: [LogEntry(lsn: base.lsn.next, heads: base.heads)]
             )
         )
@@ -65,7 +66,12 @@ extension Log {
             options: LogOptions(),
             origin: origin,
             fileSystem: PosixFileSystem(),
-            state: State(segments: [], watermarks: Watermarks(trimmed: base.lsn, last: base.lsn), heads: base.heads)
+            state: State(
+                segments: [],
+                watermarks: Watermarks(trimmed: base.lsn, last: base.lsn),
+                heads: base.heads,
+                highestHLC: base.highestHLC
+            )
         )
     }
 }

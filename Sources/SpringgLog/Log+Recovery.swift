@@ -88,6 +88,7 @@ extension Log {
                 segments: outcome.segments,
                 watermarks: Watermarks(trimmed: outcome.trimmed, last: outcome.lastLSN),
                 heads: outcome.heads,
+                highestHLC: outcome.highestHLC,
                 entries: outcome.entries,
                 knowsHeads: outcome.losses.isEmpty
             )

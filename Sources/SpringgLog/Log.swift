@@ -68,6 +68,8 @@ public final class Log: Sendable {
         var segments: [LogSegment]
         var watermarks: Watermarks
         var heads: VersionVector
+        /// Of the events up to the durable watermark.
+        var highestHLC: HLC
         /// Where readers may begin who hold these heads, in ascending order: nothing before is news to them.
         var entries: [LogEntry] = []
         /// True while `heads` says of every record whether a reader has it, which holes take away.
@@ -104,6 +106,12 @@ public final class Log: Sendable {
 
     /// What is held of each origin, up to the durable watermark.
     public var versionVector: VersionVector { state.withLock { $0.heads } }
+
+    /// The highest clock reading that a power cut cannot take, and what is held at that moment.
+    ///
+    /// This node gives out no reading at or below it any more, not even after a restart, since the clock begins behind what the
+    /// log holds; and all events of its own up to it are within the heads.
+    public var settled: (hlc: HLC, heads: VersionVector) { state.withLock { ($0.highestHLC, $0.heads) } }
 
     /// Why the log takes no writes; nil while it does.
     public var failure: LogError? { state.withLock { $0.failure } }
@@ -148,12 +156,13 @@ public final class Log: Sendable {
     }
 
     /// Publishes a commit to the readers.
-    func publish(appended: LSN, durable: LSN?, heads: VersionVector) {
+    func publish(appended: LSN, durable: LSN?, heads: VersionVector, highestHLC: HLC) {
         let woken: [@Sendable () -> Void] = state.withLock { state in
             state.watermarks.append(to: appended)
             state.heads = heads
             guard let durable else { return [] }
             state.watermarks.sync(to: durable)
+            state.highestHLC = highestHLC
             guard !state.waiters.isEmpty else { return [] }
             let ready = state.waiters.filter { $0.lsn <= durable }
             state.waiters.removeAll { $0.lsn <= durable }

@@ -190,7 +190,7 @@ public final class LogWriter {
         batchBytes = 0
         isSealed = false
         if !isDirty { durable = end.lsn }
-        log.publish(appended: end.lsn, durable: isDirty ? nil : durable, heads: end.heads)
+        log.publish(appended: end.lsn, durable: isDirty ? nil : durable, heads: end.heads, highestHLC: end.highestHLC)
     }
 
     /// Makes everything committed survive power loss (for `Durability.interval`; otherwise there is nothing to do).
@@ -200,7 +200,7 @@ public final class LogWriter {
         if let failure = log.failure { throw failure }
         try syncFile()
         durable = end.lsn
-        log.publish(appended: end.lsn, durable: durable, heads: end.heads)
+        log.publish(appended: end.lsn, durable: durable, heads: end.heads, highestHLC: end.highestHLC)
     }
 
     /// True when `sync` has something to do.

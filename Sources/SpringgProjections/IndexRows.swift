@@ -154,7 +154,7 @@ final class IndexRows {
             if createdAnew { index = nil }
             for (id, entry) in hidden { memory.add(-IndexRows.bytes(of: entry, id)) }
             hidden = [:]
-            counters.conflicts = 0
+            (counters.conflicts, counters.tombstones) = (0, 0)
             return
         }
         for (id, entry) in hidden where entry.version <= deletedAt { hide(nil, id) }
@@ -169,7 +169,7 @@ final class IndexRows {
         let oldHidden = hidden
         for (id, entry) in oldHidden { memory.add(-IndexRows.bytes(of: entry, id)) }
         hidden = [:]
-        counters.conflicts = 0
+        (counters.conflicts, counters.tombstones) = (0, 0)
         index = makeIndex()
         func place(
             _ id: UnsafeRawBufferPointer,
@@ -231,6 +231,7 @@ final class IndexRows {
 
     private func account(_ entry: Hidden, _ id: VectorID, _ sign: Int) {
         memory.add(sign * IndexRows.bytes(of: entry, id))
+        if case .tombstone = entry { counters.tombstones += sign }
         if case .row(let version, let vector, _) = entry, let creation = lifetime.creation,
             version > creation.version, vector.count != creation.dimensions * 4
         {
@@ -310,6 +311,8 @@ extension IndexRows {
 struct IndexCounters: Sendable, Equatable {
     /// Rows that do not fit the index's dimensions: kept, invisible.
     var conflicts = 0
+    /// Ids that were deleted, kept so that no older write brings them back.
+    var tombstones = 0
     /// Writes whose writer had not seen what they met.
     var concurrentWrites = 0
     /// Bytes of this index's records in the log.

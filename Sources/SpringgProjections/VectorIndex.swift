@@ -49,6 +49,8 @@ public struct IndexStats: Sendable {
     public let digest: StateDigest
     /// Rows that do not fit its dimensions, kept invisible.
     public let conflicts: Int
+    /// Ids that were deleted, kept so that no older write brings them back.
+    public let tombstones: Int
     /// Writes whose writer had not seen what they replaced or lost to.
     public let concurrentWrites: Int
     /// Rows that the graph holds.
@@ -313,6 +315,7 @@ public final class VectorIndex: Sendable {
             dirty: counters.lastLSN > epochs.checkpointedLSN,
             digest: digest,
             conflicts: counters.conflicts,
+            tombstones: counters.tombstones,
             concurrentWrites: counters.concurrentWrites,
             indexed: indexed,
             unindexed: store.ledger.count(.unlinked),

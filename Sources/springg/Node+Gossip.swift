@@ -95,8 +95,9 @@ extension Node {
         state.origin = database.origin
         // Heads and digests of one moment, if writes leave one: others compare them with theirs.
         for attempt in 1...attemptsMax {
-            let (heads, marks) = (database.versionVector, database.log.watermarks)
-            state.setHeads(heads)
+            let (settled, marks) = (database.log.settled, database.log.watermarks)
+            state.setHeads(settled.heads)
+            state.hlcFloor = HLC(settled.hlc.rawValue &+ 1)
             state.digest = digest(database.digest)
             let indexes = database.indexes()
             state.vectorCount = UInt64(indexes.reduce(0) { $0 + $1.count })

@@ -61,6 +61,8 @@ extension EndToEnd {
             try cluster.eventually([0, 1, 2], live(3))
             try cluster.eventually([0, 1, 2], members(["a", "b", "c"]))
 
+            try cluster.eventually([0, 1, 2]) { $0["stable"]?["waiting_for"]?.array?.count == 0 }
+
             // Nobody replicates to these: a receipt says how far a write has got, and a read waits for what is not there.
             let a = cluster.nodes[0]
             let created = try a.post("/api/indexes/x?ack=quorum", #"{"dimensions":2}"#)

@@ -90,7 +90,7 @@ import Testing
             let stats = try client.request("GET", "/api/indexes/b/stats").data()
             #expect(stats["name"]?.string == "b" && stats["dimensions"]?.int == 3)
             #expect(stats["count"]?.int == 1 && stats["vector_count"]?.int == 1)
-            #expect(stats["dirty"]?.bool == true && stats["conflicts"]?.int == 0)
+            #expect(stats["dirty"]?.bool == true && stats["conflicts"]?.int == 0 && stats["tombstones"]?.int == 0)
             #expect(stats["digest"]?.string?.utf8.count == 32)
             #expect(try #require(stats["memory_bytes"]?.int) > 12)
             #expect(try #require(stats["memory_mb"]?.double) > 0)

@@ -13,6 +13,7 @@ struct ConvergenceTests {
         var rows: [String: [Float]]
         var nearest: [String: [String]]
         var conflicts: [String: Int]
+        var tombstones: [String: Int] = [:]
     }
 
     static func look(_ state: Materializer) -> Visible {
@@ -21,6 +22,7 @@ struct ConvergenceTests {
             let name = index.name.description
             visible.indexes.append("\(name):\(index.dimensions):\(index.count):\(index.digest)")
             visible.conflicts[name] = index.stats.conflicts
+            visible.tombstones[name] = index.stats.tombstones
             index.forEachRowInIDOrder { row in
                 visible.rows[name + "/" + String(decoding: row.id, as: UTF8.self)] = Array(row.vector)
                 return true

@@ -1,6 +1,6 @@
 package import Logging
 package import SpringgCluster
-import SpringgLog
+package import SpringgLog
 import Synchronization
 
 /// What a node decides by what gossip tells it: who counts as a member, whether it archives, whether its clock is right,
@@ -13,6 +13,8 @@ package final class ClusterService: Sendable {
         var gossip: GossipService?
         var roster: Roster
         var clock: ClockRule
+        var stability = CausalStability()
+        var waitingFor: [String] = []
         var refusal: String?
         /// Members that hold what we hold and do not show what we show.
         var diverging: Set<String> = []
@@ -91,6 +93,8 @@ package final class ClusterService: Sendable {
             own.archives = state.hasArchive
             own.lastArchivedAt = state.lastArchivedAt
             own.forgotten = state.roster.forgotten
+            let announced = Self.announcements(of: state.roster.members, own, members)
+            state.waitingFor = state.stability.observe(announced)
             self.checkClock(&state, now)
             if state.refusal != nil, !isUnhealthy { own.writeState = .readOnly }
             changed = state.roster != before
@@ -100,6 +104,22 @@ package final class ClusterService: Sendable {
         self.acks.setMembers(size)
         if changed { self.keep(roster) }
         self.compare(own, members)
+    }
+
+    /// What each member said last, of one moment; nil for one that has said nothing that is whole.
+    private static func announcements(
+        of names: [String],
+        _ own: NodeState,
+        _ members: [ClusterMember]
+    ) -> [String: CausalStability.Announcement?] {
+        var announced: [String: CausalStability.Announcement?] = [:]
+        for name in names { announced[name] = .some(nil) }
+        for member in members where announced[member.member.name] != nil {
+            let said = [member.isSelf ? own : member.member.state, member.member.longState].compactMap { $0 }
+            guard let whole = said.first(where: { $0.omittedHeads == 0 }) else { continue }
+            announced[member.member.name] = .some(.init(floor: whole.hlcFloor, heads: whole.heads))
+        }
+        return announced
     }
 
     private func size(_ state: State) -> Int {
@@ -163,6 +183,11 @@ package final class ClusterService: Sendable {
 
     /// The members, whether there or not, in order.
     package var roster: [String] { self.state.withLock { $0.roster.members } }
+
+    /// Below what nothing new can come, and which members keep that where it is.
+    package var stable: (below: HLC, waitingFor: [String]) {
+        self.state.withLock { ($0.stability.horizon, $0.waitingFor) }
+    }
 
     /// Members that a majority is counted of.
     package var size: Int { self.state.withLock { self.size($0) } }

@@ -103,6 +103,8 @@ extension Worker {
             body.string(stats.digest.description)
             body.raw(#","conflicts":"#)
             body.integer(stats.conflicts)
+            body.raw(#","tombstones":"#)
+            body.integer(stats.tombstones)
             body.raw(#","concurrent_writes":"#)
             body.integer(stats.concurrentWrites)
             body.raw(#","indexed":"#)

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import SpringgCluster
+import SpringgLog
 import SpringgProjections
 
 /// `/internal/…`: what nodes and operators ask.
@@ -172,6 +173,17 @@ struct ClusterStatus {
         body.integer(size / 2 + 1)
         body.raw(",\n    \"quorum_of\": ")
         body.integer(size)
+        let stable = cluster.stable
+        body.raw(",\n    \"stable\": {\"until\": ")
+        body.string(stable.below.utc)
+        body.raw(", \"hlc\": ")
+        body.string(stable.below.description)
+        body.raw(", \"waiting_for\": [")
+        for (position, name) in stable.waitingFor.enumerated() {
+            body.raw(position == 0 ? "" : ", ")
+            body.string(name)
+        }
+        body.raw("]}")
     }
 
     private func writeMemory(to body: inout ResponseWriter) {
