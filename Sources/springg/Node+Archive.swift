@@ -1,4 +1,3 @@
-import Foundation
 import Logging
 import SpringgArchive
 import SpringgConfiguration
@@ -65,10 +64,7 @@ extension Node {
         _ acks: AckTracker
     ) -> ArchiveHooks {
         var hooks = ArchiveHooks()
-        hooks.archived = { vector in
-            acks.archiveHolds(vector)
-            cluster?.archives(lastAt: UInt64(max(0, Date().timeIntervalSince1970 * 1000)))
-        }
+        hooks.archived = { acks.archiveHolds($0) }
         if let cluster {
             let interval = UInt64(settings[Keys.s3SyncInterval].milliseconds)
             hooks.isElected = { cluster.isElected(intervalMilliseconds: interval) }

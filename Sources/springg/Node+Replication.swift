@@ -32,14 +32,16 @@ extension Node {
     static func startReplication(
         _ settings: Configuration,
         database: Database,
-        gossip: GossipService,
+        _ members: (gossip: GossipService, cluster: ClusterService),
         acks: AckTracker,
         logger: Logger
     ) -> ReplicationService {
         let secret = settings[Keys.jwtSecret]
-        // Others are expected where some are named, or where the log has heard of some.
+        // Others are expected where some are named, where there were some, or where the log has heard of some.
         let expectsPeers =
-            expectsPeers(settings) || database.versionVector.origins.contains { $0 != database.origin }
+            expectsPeers(settings) || members.cluster.roster.count > 1
+            || database.versionVector.origins.contains { $0 != database.origin }
+        let gossip = members.gossip
         let replication = ReplicationService(
             database,
             secret: secret.isEmpty ? nil : secret,

@@ -98,7 +98,7 @@ struct Node {
             )
         if let archiver {
             acks.expectArchive { archiver.requestRound() }
-            members?.cluster.archives(lastAt: 0)
+            members?.cluster.archives { archiver.status.lastSuccess ?? 0 }
             options.archive = { ArchiveFigures(archiver.status) }
         }
         let replication = Late<ReplicationService>()
@@ -107,8 +107,8 @@ struct Node {
         // From now on the others know where this node's API is.
         opened.set(database)
         archiver?.start()
-        if let gossip = members?.gossip {
-            replication.set(startReplication(settings, database: database, gossip: gossip, acks: acks, logger: logger))
+        if let members {
+            replication.set(startReplication(settings, database: database, members, acks: acks, logger: logger))
         }
         return Node(
             database: database,

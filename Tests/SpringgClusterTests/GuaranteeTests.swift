@@ -45,18 +45,25 @@ struct GuaranteeTests {
             // Of those with the oldest time the lowest id, whatever the order in which they are known.
             let oldest = candidates.map(\.lastArchivedAt).min()
             let expected = candidates.filter { $0.lastArchivedAt == oldest }.map(\.nodeID).min()
-            #expect(elected(at: now, began: now, candidates) == Set([expected ?? ""]))
-            // Nobody has archived for some intervals: one more is elected for each after the first.
-            let newest = max(now, candidates.map(\.lastArchivedAt).max() ?? 0)
+            let newest = candidates.map(\.lastArchivedAt).max() ?? 0
+            // Where nobody has archived yet the first does so at once, else when half of an interval has passed.
+            let turn = newest == 0 ? now : newest + interval / 2
             for missed in 0..<UInt64(9) {
-                let set = elected(at: newest + missed * interval, began: now, candidates)
-                #expect(set.count == min(candidates.count, max(1, Int(missed))))
+                let set = elected(at: turn + missed * interval, began: now, candidates)
+                // One more for each interval in which nobody archives.
+                #expect(set.count == min(candidates.count, Int(missed) + 1))
                 #expect(set.contains(expected ?? ""))
+            }
+            if newest > 0, interval > 1 {
+                // Until then it stays with the one that archived last.
+                let set = elected(at: turn - 1, began: 0, candidates)
+                let last = candidates.filter { $0.lastArchivedAt == newest }.map(\.nodeID).max()
+                #expect(set == [last ?? ""])
             }
             // The winner archives: it is the last in the order now.
             var after = candidates
             for index in after.indices where after[index].nodeID == expected {
-                after[index].lastArchivedAt = newest + 1
+                after[index].lastArchivedAt = newest + now
             }
             #expect(ArchiverElection.order(after).last?.nodeID == expected)
             #expect(

@@ -1,11 +1,13 @@
 /// Who archives now.
 ///
-/// The node whose last archiving is oldest, and of several the one with the lowest id: so the work goes round. A pure
-/// function of what the members say of themselves; they may see each other differently, and two may believe that they are
-/// elected. That costs work and nothing else, since the archive takes each generation once.
+/// Once half of an interval has passed since anybody archived: the node whose last archiving is oldest, and of several the
+/// one with the lowest id. So the work goes round, and one node does it in an interval. Until then it stays with the one
+/// that archived last, for what cannot wait. A pure function of what the members say of themselves; they may see each
+/// other differently, and two may believe that they are elected. That costs work and nothing else, since the archive takes
+/// each generation once.
 ///
 /// A node that is elected and does not deliver, because its key has no rights or its disk is slow, would stay the oldest
-/// for ever. So for every interval in which nobody has archived, one more node in that order is elected.
+/// for ever. So for every further interval in which nobody has archived, one more node in that order is elected.
 package enum ArchiverElection {
     /// What a live node with an archive says of itself.
     package struct Candidate: Equatable, Sendable {
@@ -34,7 +36,7 @@ package enum ArchiverElection {
     ///   - nodeID: The node that asks; one that is no candidate is never elected.
     ///   - candidates: All live nodes with an archive, itself included.
     ///   - now: Unix time in milliseconds.
-    ///   - began: When the node began to take part; the time before does not count as one in which nobody archived.
+    ///   - began: When the node began to take part; counts when nobody is known to have archived.
     ///   - interval: Milliseconds between two archivings.
     /// - Returns: True when it does.
     package static func isElected(
@@ -44,11 +46,14 @@ package enum ArchiverElection {
         began: UInt64,
         interval: UInt64
     ) -> Bool {
-        guard let rank = order(candidates).firstIndex(where: { $0.nodeID == nodeID }) else { return false }
+        let order = order(candidates)
+        guard let rank = order.firstIndex(where: { $0.nodeID == nodeID }) else { return false }
+        func missed(_ milliseconds: UInt64) -> UInt64 { interval > 0 ? milliseconds / interval : .max }
         // Of a clock that is ahead nothing can be told but that there was an archiving.
-        let newest = max(began, candidates.map { min($0.lastArchivedAt, now) }.max() ?? 0)
-        let missed = interval > 0 && now > newest ? (now - newest) / interval : 0
-        // The first interval after an archiving is not missed: it is the pause between two.
-        return UInt64(rank) < max(1, missed)
+        let newest = candidates.map { min($0.lastArchivedAt, now) }.max() ?? 0
+        guard newest > 0 else { return UInt64(rank) <= missed(now - min(began, now)) }
+        let age = now - newest
+        guard age >= interval / 2 else { return rank == order.count - 1 }
+        return UInt64(rank) <= missed(age - interval / 2)
     }
 }

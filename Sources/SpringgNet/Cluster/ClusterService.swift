@@ -12,14 +12,16 @@ package final class ClusterService: Sendable {
     private struct State {
         var gossip: GossipService?
         var roster: Roster
+        /// The list of members that is on disk.
+        var kept: Roster
         var clock: ClockRule
         var stability = CausalStability()
         var waitingFor: [String] = []
         var refusal: String?
         /// Members that hold what we hold and do not show what we show.
         var diverging: Set<String> = []
-        var hasArchive = false
-        var lastArchivedAt: UInt64 = 0
+        /// When this node archived last, in Unix milliseconds, 0 for never; nil without an archive.
+        var lastArchivedAt: (@Sendable () -> UInt64)?
         var hasLeft = false
     }
 
@@ -59,9 +61,9 @@ package final class ClusterService: Sendable {
         self.sizeSetting = size
         self.file = file
         self.logger = logger
-        self.state = Mutex(State(roster: roster, clock: ClockRule(boundMilliseconds: maxClockOffsetMilliseconds)))
+        self.state = Mutex(State(roster: roster, kept: roster, clock: ClockRule(boundMilliseconds: maxClockOffsetMilliseconds)))
         acks.expectPeers()
-        acks.setMembers(max(size, roster.members.count))
+        acks.setMembers(size > 0 ? size : max(1, roster.members.count))
     }
 
     /// Gossip runs.
@@ -80,9 +82,8 @@ package final class ClusterService: Sendable {
         let members = self.state.withLock { $0.gossip }?.members ?? []
         let now = ContinuousClock.now.duration
         let isUnhealthy = own.writeState == .unhealthy
-        var (changed, size, roster): (Bool, Int, Roster) = (false, 1, Roster())
+        var (size, unkept): (Int, Roster?) = (1, nil)
         self.state.withLock { state in
-            let before = state.roster
             for member in members {
                 guard let said = member.member.state, !(member.isSelf && state.hasLeft) else { continue }
                 if member.member.isLive { state.roster.saw(member.member.name, at: max(1, said.composedAt)) }
@@ -90,19 +91,18 @@ package final class ClusterService: Sendable {
                     state.roster.forget(name, at: moment)
                 }
             }
-            own.archives = state.hasArchive
-            own.lastArchivedAt = state.lastArchivedAt
+            own.archives = state.lastArchivedAt != nil
+            own.lastArchivedAt = state.lastArchivedAt?() ?? 0
             own.forgotten = state.roster.forgotten
             let announced = Self.announcements(of: state.roster.members, own, members)
             state.waitingFor = state.stability.observe(announced)
             self.checkClock(&state, now)
             if state.refusal != nil, !isUnhealthy { own.writeState = .readOnly }
-            changed = state.roster != before
-            roster = state.roster
+            if state.roster != state.kept { unkept = state.roster }
             size = self.size(state)
         }
         self.acks.setMembers(size)
-        if changed { self.keep(roster) }
+        if let unkept { self.keep(unkept) }
         self.compare(own, members)
     }
 
@@ -129,6 +129,7 @@ package final class ClusterService: Sendable {
     private func keep(_ roster: Roster) {
         do throws(FileSystemError) {
             try self.file.write(roster)
+            self.state.withLock { $0.kept = roster }
         } catch {
             self.logger.error("The list of members cannot be written: \(error)")
         }
@@ -200,17 +201,15 @@ package final class ClusterService: Sendable {
 
     // MARK: Archiving
 
-    /// This node has an archive, and last wrote to it at this Unix time in milliseconds; 0 for never.
-    package func archives(lastAt milliseconds: UInt64) {
-        self.state.withLock { state in
-            state.hasArchive = true
-            state.lastArchivedAt = max(state.lastArchivedAt, milliseconds)
-        }
+    /// This node has an archive, and archived last at the Unix time in milliseconds that `last` tells; 0 for never.
+    package func archives(last: @escaping @Sendable () -> UInt64) {
+        self.state.withLock { $0.lastArchivedAt = last }
     }
 
     /// Whether this node archives now; `interval` is the time between two archivings, in milliseconds.
     package func isElected(intervalMilliseconds interval: UInt64) -> Bool {
-        let (gossip, own) = self.state.withLock { ($0.gossip, $0.lastArchivedAt) }
+        let (gossip, last) = self.state.withLock { ($0.gossip, $0.lastArchivedAt) }
+        let own = last?() ?? 0
         guard let gossip else { return true }
         let candidates = gossip.members.compactMap { member -> ArchiverElection.Candidate? in
             if member.isSelf { return .init(nodeID: member.member.name, lastArchivedAt: own) }
