@@ -99,6 +99,98 @@ extension EndToEnd {
             #expect(try cluster.nodes[2].get("/api/health").status == 200)
         }
 
+        @Test("a level is reached with those that are there, said when it is not, and read on any node")
+        func levels() throws {
+            var cluster = try Nodes()
+            let seeds = [
+                "cluster-seeds": cluster.ports.map { "127.0.0.1:\($0)" }.joined(separator: ","), "cluster-size": "3",
+                "ack-timeout": "20s",
+            ]
+            for (number, name) in ["a", "b", "c"].enumerated() {
+                try cluster.start(number, seeds.merging(["node-id": name]) { $1 })
+            }
+            try cluster.eventually([0, 1, 2], live(3))
+            let a = cluster.nodes[0]
+            func write(_ path: String, _ body: String) throws -> (status: Int, ack: String?, event: String) {
+                let response = try a.post(path, body)
+                let receipt = try response.json()["receipt"]
+                let event = "\(receipt?["origin"]?.string ?? ""):\(receipt?["sequence"]?.int ?? 0)"
+                return (response.status, receipt?["ack"]?.string, event)
+            }
+            #expect(try write("/api/indexes/x?ack=peer", #"{"dimensions":1}"#).status == 200)
+            var last = ""
+            for number in 0..<20 {
+                let body = #"{"id":"v\#(number)","vector":[1]}"#
+                let (status, ack, event) = try write("/api/indexes/x/vectors?ack=quorum", body)
+                #expect(status == 200 && ack == "quorum")
+                last = event
+                // Whichever node is asked has it, or waits until it does.
+                for node in cluster.nodes[1...] {
+                    let read = try node.http.request(
+                        "GET",
+                        "/api/indexes/x/vectors/v\(number)",
+                        headers: [(name: "X-Springg-After", value: event)]
+                    )
+                    #expect(read.status == 200, "\(read)")
+                }
+            }
+            // However fast they are shipped: a node that has lost nothing goes on under its origin.
+            let origin = last.prefix { $0 != ":" }
+            for number in 0..<1500 {
+                let body = #"{"id":"v\#(number % 50)","vector":[2]}"#
+                let event = try write("/api/indexes/x/vectors", body).event
+                guard event.hasPrefix(origin) else {
+                    Issue.record("write \(number) is \(event), after \(last)\n\(a.node.log)")
+                    break
+                }
+                last = event
+            }
+            #expect(try write("/api/indexes/x/vectors?ack=quorum", #"{"id":"end","vector":[1]}"#).status == 200)
+            try cluster.eventually([0, 1, 2]) { status in
+                ["a", "b", "c"].allSatisfy { status["peers"]?[$0]?["digest"].map { $0.string == "equal" } ?? true }
+            }
+            let apis = cluster.nodes.map { "127.0.0.1:\($0.node.port)" }
+            #expect(try cluster.command(0, ["diff", apis[0], apis[2]]).status == .exited(0))
+
+            // With one of three a majority goes on; alone nothing more than the own disk is claimed.
+            try cluster.nodes[2].node.kill()
+            #expect(try write("/api/indexes/x/vectors?ack=quorum", #"{"id":"w","vector":[1]}"#).status == 200)
+            try cluster.nodes[1].node.kill()
+            cluster.nodes[0].node.flags["ack-timeout"] = "200ms"
+            try a.restart()
+            let alone = try a.add("x", "alone", [1])
+            #expect(alone.status == 200 || alone.status == 503, "\(alone)")
+            let claimed = try a.post("/api/indexes/x/vectors?ack=quorum", #"{"id":"alone","vector":[2]}"#)
+            #expect(claimed.status == 202 || claimed.status == 503, "\(claimed)")
+        }
+
+        @Test("one node archives for all, and another goes on when it is gone")
+        func archiver() throws {
+            var cluster = try Nodes()
+            let place = try TemporaryDirectory()
+            let flags = [
+                "cluster-seeds": cluster.ports.map { "127.0.0.1:\($0)" }.joined(separator: ","), "cluster-size": "3",
+                "s3-bucket": "file://\(place.path)/archive", "s3-sync-interval": "2s", "ack-timeout": "20s",
+            ]
+            for (number, name) in ["a", "b", "c"].enumerated() {
+                try cluster.start(number, flags.merging(["node-id": name]) { $1 })
+            }
+            try cluster.eventually([0, 1, 2], live(3))
+            #expect(try cluster.nodes[1].post("/api/indexes/x?ack=s3", #"{"dimensions":1}"#).status == 200)
+            func archivers(_ status: JSONValue) -> Set<String> {
+                let peers = status["peers"]
+                return Set(
+                    (peers?.keys ?? []).filter { peers?[$0]?["last_s3_sync"]?.string?.hasPrefix("0001") == false }
+                )
+            }
+            // The work goes round: each of them has archived in the end, as all of them see.
+            try cluster.eventually([0, 1, 2]) { archivers($0).count == 3 }
+            try cluster.nodes[0].node.kill()
+            let written = try cluster.nodes[1].post("/api/indexes/x/vectors?ack=s3", #"{"id":"v","vector":[1]}"#)
+            let level = try written.json()["receipt"]?["ack"]?.string
+            #expect(written.status == 200 && level == "s3", "\(written)")
+        }
+
         @Test("a node finds others where an operator says, and what two nodes show is compared")
         func joinAndCompare() throws {
             var cluster = try Nodes()

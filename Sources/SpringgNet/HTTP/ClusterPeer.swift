@@ -10,8 +10,6 @@ struct ClusterPeer {
     let address: String
     var status = MemberStatus.alive
     var vectorCount = 0
-    /// Seconds since 1970; nil for never.
-    var lastArchived: Double?
     let firstSeen: Double
     let lastSeen: Double
     /// What one of our nodes says of itself beyond that; nil for a foreign agent.
@@ -19,6 +17,11 @@ struct ClusterPeer {
     /// What it holds and shows, beside what this node does; nil for this node itself.
     var agreement: Agreement?
     var replication: PeerReplication?
+
+    /// Seconds since 1970; nil for never.
+    private var lastArchived: Double? {
+        self.state.flatMap { $0.lastArchivedAt > 0 ? Double($0.lastArchivedAt) / 1000 : nil }
+    }
 
     /// Counts as a member: suspicion is not yet a verdict.
     var isLive: Bool { self.status == .alive || self.status == .suspect }
@@ -41,7 +44,6 @@ struct ClusterPeer {
         self.state = member.member.state
         // Who sends more vectors than there are numbers for is not believed, but shown.
         self.vectorCount = Int(clamping: self.state?.vectorCount ?? 0)
-        self.lastArchived = self.state.flatMap { $0.lastArchivedAt > 0 ? Double($0.lastArchivedAt) / 1000 : nil }
     }
 
     func write(to body: inout ResponseWriter) {

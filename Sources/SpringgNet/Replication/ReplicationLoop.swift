@@ -78,7 +78,11 @@ final class ReplicationLoop {
 
     private func take(_ item: ReplicationInbox.Item) {
         switch item {
-        case .ended(let exchange, let outcome): self.perform(self.core.ended(exchange, outcome, Self.now))
+        case .ended(let exchange, let outcome):
+            // What a peer holds of this node's own events is compared with what this node holds, and that as it is after
+            // the answer: else events that were shipped meanwhile look as if this disk had lost them.
+            self.perform(self.core.advance(to: self.database.versionVector, Self.now))
+            self.perform(self.core.ended(exchange, outcome, Self.now))
         case .originated(let origin): self.perform(self.core.originated(origin, Self.now))
         case .durable: self.isListening = false
         case .hurry: self.hurry()
