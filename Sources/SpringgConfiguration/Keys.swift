@@ -278,7 +278,7 @@ public enum Keys {
         "cluster_enabled",
         true,
         "Whether this node is of a cluster: it opens its gossip port when this is set to true, or when cluster_seeds are given. "
-            + "So far nodes only know of each other: nothing is replicated."
+            + "Every write then goes to all nodes."
     )
     /// Port of the gossip.
     public static let clusterBindPort = ConfigurationKey(
