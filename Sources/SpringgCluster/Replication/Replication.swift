@@ -207,12 +207,13 @@ package struct Replication: Sendable {
         peer.held = theirs
         peer.origin = message.origin
         peer.askAt = now + askInterval
-        tell(.holds(peer: peer.name, theirs))
         for refusal in message.refusals { note(refusal, by: &peer) }
         for origin in theirs.origins {
             let (mine, other) = (vector[origin], theirs[origin])
             if mine.sequence == other.sequence, mine.chain != other.chain { diverge(origin, &peer) }
         }
+        // Of two histories under one name nobody can say which it is that the peer holds.
+        if !peer.diverged.contains(origin) { tell(.holds(peer: peer.name, theirs)) }
         if !gaps.isEmpty, !peer.isOutOfReach { tell(.peerOutOfReach(peer: peer.name)) }
         peer.isOutOfReach = !gaps.isEmpty
         if phase == .originating, message.origin == origin || theirs[origin].sequence > vector[origin].sequence {
