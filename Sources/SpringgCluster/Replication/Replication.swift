@@ -29,6 +29,8 @@ package struct Replication: Sendable {
     /// What it holds, durably.
     package private(set) var vector: VersionVector
     package private(set) var phase: Phase
+    /// Before this nothing is decided: the log could not begin an origin a moment ago.
+    private var decidesFrom = Duration.zero
     /// There are others, whether they can be found or not.
     private let expectsPeers: Bool
     private var peers: [String: ReplicationPeer] = [:]
@@ -46,6 +48,8 @@ package struct Replication: Sendable {
     /// Moments kept in `written`, and the pause between two: a lag of up to a minute is told to a twentieth of a second.
     private static let writtenMax = 1200
     private static let writtenStep = Duration.milliseconds(50)
+    /// Between two attempts to begin an origin on a log that does not take it.
+    private static let retryPause = Duration.seconds(1)
     /// Peers that are asked every `askInterval`; more are asked less often, so that the cost stays.
     private static let peersAskedOften = 8
 
@@ -129,6 +133,7 @@ package struct Replication: Sendable {
             phase = .originating
         } else {
             phase = .asking(until: now + options.startWait)
+            decidesFrom = now + Replication.retryPause
         }
         return work(now)
     }
@@ -273,7 +278,7 @@ package struct Replication: Sendable {
 
     /// Whether this node may write, and as whom.
     private mutating func decide(_ now: Duration) {
-        guard case .asking(let until) = phase else { return }
+        guard case .asking(let until) = phase, now >= decidesFrom else { return }
         let own = vector[origin]
         // Who has written nothing loses nothing by another name.
         guard own.sequence > Sequence(0) else { return begin(underNewOrigin: expectsPeers || !peers.isEmpty) }

@@ -42,7 +42,9 @@ extension Worker {
         endpoint: inout Endpoint?
     ) throws(RequestError) -> Admission {
         endpoint = nil
-        if let limiter = self.context.limiter, let key = peer.key, !limiter.admit(key, now: now.uptimeNanoseconds) {
+        if let limiter = self.context.limiter, !Router.isBetweenNodes(head.uri), let key = peer.key,
+            !limiter.admit(key, now: now.uptimeNanoseconds)
+        {
             var answer = Answer.text(.tooManyRequests, "Rate limit exceeded")
             answer.retryAfterSeconds = 1
             answer.limit = .rate

@@ -39,7 +39,8 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
         case .metrics, .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
         case .listMarks, .setMark: .admin
-        case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .replicate, .shipLog, .pullLog,
+        case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .replicate, .shipLog,
+            .pullLog,
             .snapshot, .snapshotBlock, .syncManifest, .syncBlock:
             .internal
         }
@@ -102,6 +103,11 @@ package enum Router {
         }
         let methods = candidates.map { $0.method.rawValue } + ["OPTIONS"]
         return .methodNotAllowed(allow: methods.joined(separator: ", "))
+    }
+
+    /// True for what nodes send each other all the time: a limit of requests a second would cut them off, a token does not.
+    static func isBetweenNodes(_ uri: String) -> Bool {
+        uri.hasPrefix("/internal/log") || uri.hasPrefix("/internal/snapshot")
     }
 
     private typealias Candidate = (method: HTTPMethod, target: Target)

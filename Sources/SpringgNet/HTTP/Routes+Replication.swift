@@ -59,12 +59,17 @@ extension Worker {
     // MARK: Seeding
 
     /// The manifest of a snapshot for a new node; no bytes while it is being made.
-    func snapshot() throws(RequestError) -> Answer { .message(try self.context.shelf.manifest() ?? []) }
+    func snapshot() throws(RequestError) -> Answer { .message(try self.shelf().manifest() ?? []) }
 
     func snapshotBlock(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
-        let (shelf, hash) = (self.context.shelf, String(decoding: target.item, as: UTF8.self))
+        let (shelf, hash) = (try self.shelf(), String(decoding: target.item, as: UTF8.self))
         self.offload(ticket) { () throws(RequestError) in .message(try shelf.block(hash)) }
         return nil
+    }
+
+    private func shelf() throws(RequestError) -> SnapshotShelf {
+        guard let shelf = self.context.shelf else { throw RequestError(.serviceUnavailable, "Clustering not enabled") }
+        return shelf
     }
 }
 

@@ -30,13 +30,13 @@ final class ServerContext: Sendable {
     private final class Opened: Sendable {
         let database: Database
         let options: ServerOptions
-        /// Where the snapshot lies that new nodes begin with.
-        let shelf: SnapshotShelf
+        /// What new nodes are seeded from; nil for a node that has no others.
+        let shelf: SnapshotShelf?
 
         init(database: Database, options: ServerOptions) {
             self.database = database
             self.options = options
-            self.shelf = SnapshotShelf(database)
+            self.shelf = options.gossip == nil ? nil : SnapshotShelf(database)
         }
     }
 
@@ -58,11 +58,11 @@ final class ServerContext: Sendable {
         return opened
     }
 
-    /// The snapshot for new nodes, with the same condition.
-    var shelf: SnapshotShelf { self.parts.shelf }
+    /// What new nodes are seeded from, with the same condition; nil for a node that has no others.
+    var shelf: SnapshotShelf? { self.parts.shelf }
 
     /// Ends what is being made for requests; blocking.
-    func close() { self.opened.load()?.shelf.close() }
+    func close() { self.opened.load()?.shelf?.close() }
 
     /// The options, with what the parts of the node have added since the start.
     var options: ServerOptions { self.opened.load()?.options ?? self.limits }
