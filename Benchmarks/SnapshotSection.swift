@@ -55,6 +55,11 @@ enum SnapshotSection {
         report.add("after one changed vector: blocks written", Double(second.report.blocksWritten), "", .atMost(1))
         report.add("after one changed vector: bytes of blocks", Double(second.report.bytesWritten), "bytes")
         report.add("after one changed vector: bytes of the manifest", Double(second.report.manifestBytes), "bytes")
+        report.add(
+            "a whole copy in bytes by what one changed vector stores",
+            Double(first.report.bytesWritten) / Double(second.report.bytesWritten + second.report.manifestBytes),
+            ""
+        )
 
         let reader = SnapshotReader(from: store)
         let begun = Monotonic.nanoseconds()

@@ -58,14 +58,23 @@ extension EndToEnd {
             let closed = try StubServer { _ in .drop }
             let endpoint = closed.endpoint
             closed.stop()
-            let api = try API(["s3-bucket": "some-bucket", "s3-endpoint": endpoint, "s3-sync-interval": "1s"])
-            api.node.environment["AWS_ACCESS_KEY_ID"] = "id"
-            try api.createIndex("a", 4)
-            for number in 0..<20 { #expect(try api.add("a", "\(number)", [1, 2, 3, 4]).status == 200) }
-            let archive = try #require(try api.get("/api/stats").data()["archive"])
+            let node = try NodeFixture(
+                flags: ["s3-bucket": "some-bucket", "s3-endpoint": endpoint, "s3-sync-interval": "1s"]
+            )
+            node.environment["AWS_ACCESS_KEY_ID"] = "id"
+            node.environment["AWS_SECRET_ACCESS_KEY"] = "secret"
+            try node.start()
+            let http = node.client()
+            #expect(try http.request("POST", "/api/indexes/a", json: #"{"dimensions":1}"#).status < 300)
+            for number in 0..<20 {
+                let body = #"{"id":"\#(number)","vector":[1]}"#
+                #expect(try http.request("POST", "/api/indexes/a/vectors", json: body).status < 300)
+            }
+            let archive = try #require(try http.request("GET", "/api/stats").data()["archive"])
             #expect(archive["lag_events"]?.int == 21 && archive["generation"]?.int == 0)
+            http.close()
             // Stops at once, although a request is under way.
-            try api.stop()
+            #expect(try node.terminate() == .exited(0))
         }
 
         @Test func whatCannotBeIsRefusedAtTheStart() throws {

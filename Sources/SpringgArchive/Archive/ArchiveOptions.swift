@@ -2,6 +2,10 @@
 package struct ArchiveOptions: Sendable {
     /// Milliseconds between two rounds.
     package var syncInterval: UInt64 = 300_000
+    /// Milliseconds between a round and one that is asked for: those who ask in the meantime share it.
+    ///
+    /// Each makes a segment and a manifest, and a stream of single writes would make ten a second.
+    package var requestPause: UInt64 = 500
     /// Milliseconds between two snapshots; 0 for none but those that are needed because the log no longer reaches back.
     package var snapshotInterval: UInt64 = 24 * 3_600_000
     /// Milliseconds for which every moment can be restored; 0 for ever.

@@ -36,6 +36,8 @@ package final class Archiver: @unchecked Sendable {
     package struct Listeners: Sendable {
         /// The archive holds these events, durably.
         package var archived: @Sendable (VersionVector) -> Void = { _ in }
+        /// A round of this node has ended well, whether there was anything to archive or not: when, in Unix milliseconds.
+        package var succeeded: @Sendable (UInt64) -> Void = { _ in }
         /// The log may be removed up to here.
         package var floor: @Sendable (LSN) -> Void = { _ in }
         /// A round has failed; once for each reason, until one ends well.
@@ -179,9 +181,10 @@ package final class Archiver: @unchecked Sendable {
                     generation = core.generation
                     newest = core.highestHLC.milliseconds
                     listeners.archived(heads)
-                    floor = worker.floor(heads)
-                    listeners.floor(floor)
                 }
+                let floor = worker.floor(heads)
+                if floor != self.floor { listeners.floor(floor) }
+                self.floor = floor
                 lagEvents = held.origins.reduce(0) {
                     $0 + held[$1].sequence.rawValue - min(held[$1].sequence.rawValue, heads[$1].sequence.rawValue)
                 }
@@ -208,6 +211,7 @@ package final class Archiver: @unchecked Sendable {
         }
 
         private mutating func tell(_ core: ArchiverCore) {
+            if let last = core.lastSuccess, last != success { listeners.succeeded(last) }
             success = core.lastSuccess
             let reason = core.failure.map { "\($0)" }
             if let reason, reason != failure { listeners.failed(reason) }

@@ -102,6 +102,8 @@ package struct ArchiverCore {
     /// The newest manifest that is known; generation 0 before there is one.
     private var base: (manifest: ArchiveManifest, hash: ContentHash?)?
     private var nextRound: UInt64 = 0
+    /// No round is begun for a request before this moment.
+    private var requestsFrom: UInt64 = 0
     private var nextSweep: UInt64
     private var failures: UInt64 = 0
     private var isRequested = false
@@ -140,7 +142,8 @@ package struct ArchiverCore {
     package mutating func next(now: UInt64, isElected: Bool) -> Step {
         if phase == .idle {
             // A request does not hurry a store that has just failed.
-            guard now >= nextRound || (isRequested && failures == 0) else { return .wait(until: nextRound) }
+            let due = isRequested && failures == 0 ? min(nextRound, requestsFrom) : nextRound
+            guard now >= due else { return .wait(until: due) }
             round = Round()
             round.wantsSweep = isElected && now >= nextSweep
             phase = identity == nil ? .opening : .reading
@@ -347,6 +350,7 @@ package struct ArchiverCore {
         failure = nil
         if isRound { lastSuccess = now }
         nextRound = now + options.syncInterval
+        requestsFrom = now + options.requestPause
     }
 
     private mutating func fail(_ error: ArchiveError, now: UInt64) {

@@ -30,6 +30,8 @@ final class ArchiveNode {
         _ time: TestClock,
         segmentBytes: Int = 8192
     ) throws {
+        var options = options
+        options.requestPause = 0
         origin = OriginID(high: number, low: 5)
         var logOptions = LogOptions()
         logOptions.segmentBytes = segmentBytes
@@ -52,7 +54,11 @@ final class ArchiveNode {
     }
 
     /// Forgets what the archiver knew, as a restart does.
-    func restart(_ options: ArchiveOptions) { core = ArchiverCore(options, now: time.now) }
+    func restart(_ options: ArchiveOptions) {
+        var options = options
+        options.requestPause = 0
+        core = ArchiverCore(options, now: time.now)
+    }
 
     /// Writes an event of this node's own.
     func write(_ event: EncodedEvent) throws {
