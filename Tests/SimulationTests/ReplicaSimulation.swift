@@ -376,8 +376,7 @@ final class ReplicaSimulation {
         if exchange.kind == .pull {
             let question = try bytes.withBytes { bytes throws(ReplicationWireError) in try VectorMessage(bytes) }
             answer =
-                try? ShipmentReader(running.log).read(
-                    nil,
+                try? ShipmentReader(running.log).readAll(
                     lacking: question.vector,
                     bytesMax: options.batchBytes
                 ).message

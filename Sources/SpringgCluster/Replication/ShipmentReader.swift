@@ -24,15 +24,15 @@ package struct Shipment: Sendable {
 package final class ShipmentReader {
     private let log: Log
     private var shipper: LogShipper?
-    private var origins: Set<OriginID>?
+    private var origins: Set<OriginID> = []
 
     package init(_ log: Log) { self.log = log }
 
-    /// Events of `origins` (nil: of all) that `held` lacks, about `bytesMax` of them.
+    /// Events of `origins` that `held` lacks, about `bytesMax` of them.
     ///
     /// - Throws: `.otherHistory` when the peer holds another event in the place of one of the log; `.corrupt`, `.io`.
     package func read(
-        _ origins: Set<OriginID>?,
+        _ origins: Set<OriginID>,
         lacking held: VersionVector,
         bytesMax: Int
     ) throws(LogError) -> Shipment {
@@ -46,8 +46,22 @@ package final class ShipmentReader {
         }
     }
 
+    /// Events of all origins that `held` lacks, but for those that have another history there.
+    package func readAll(lacking held: VersionVector, bytesMax: Int) throws(LogError) -> Shipment {
+        var origins = Set(log.versionVector.origins)
+        while true {
+            do throws(LogError) {
+                return try read(origins, lacking: held, bytesMax: bytesMax)
+            } catch .otherHistory(let origin, _) where origins.remove(origin) != nil {
+                // One that cannot go there is no reason for the others not to.
+            } catch {
+                throw error
+            }
+        }
+    }
+
     private func readOnce(
-        _ origins: Set<OriginID>?,
+        _ origins: Set<OriginID>,
         lacking held: VersionVector,
         bytesMax: Int
     ) throws(LogError) -> Shipment {
@@ -56,11 +70,11 @@ package final class ShipmentReader {
         var isCaughtUp = false
         while builder.eventBytes < bytesMax, !isCaughtUp {
             let batch = try shipper.next(bytesMax: bytesMax - builder.eventBytes) { record in
-                if origins?.contains(record.envelope.origin) ?? true { builder.append(record.envelope) }
+                if origins.contains(record.envelope.origin) { builder.append(record.envelope) }
             }
             isCaughtUp = batch.isCaughtUp
         }
-        let gaps = Set(shipper.gaps.map(\.origin)).filter { origins?.contains($0) ?? true }
+        let gaps = Set(shipper.gaps.map(\.origin)).filter { origins.contains($0) }
         return Shipment(
             message: builder.finish(origin: log.origin, isOutOfReach: !gaps.isEmpty),
             events: builder.count,
@@ -70,18 +84,14 @@ package final class ShipmentReader {
     }
 
     /// The reader in hand, if it stands where the peer does.
-    private func shipper(for origins: Set<OriginID>?, lacking held: VersionVector) -> LogShipper {
-        if let shipper, self.origins == origins,
-            (origins.map(Array.init) ?? log.versionVector.origins).allSatisfy({ shipper.held[$0] == held[$0] })
-        {
+    private func shipper(for origins: Set<OriginID>, lacking held: VersionVector) -> LogShipper {
+        if let shipper, self.origins == origins, origins.allSatisfy({ shipper.held[$0] == held[$0] }) {
             return shipper
         }
         var start = held
-        if let origins {
-            // What is not for this peer counts as held, so that nothing is read for its sake.
-            let ours = log.versionVector
-            for origin in ours.origins where !origins.contains(origin) { start[origin] = ours[origin] }
-        }
+        // What is not for this peer counts as held, so that nothing is read for its sake.
+        let ours = log.versionVector
+        for origin in ours.origins where !origins.contains(origin) { start[origin] = ours[origin] }
         let made = LogShipper(log: log, lacking: start)
         shipper = made
         self.origins = origins

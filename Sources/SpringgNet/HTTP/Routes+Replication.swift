@@ -41,14 +41,11 @@ extension Worker {
                 }
             }
             do throws(LogError) {
-                let shipment = try ShipmentReader(database.log).read(
-                    nil,
+                let shipment = try ShipmentReader(database.log).readAll(
                     lacking: question.vector,
                     bytesMax: ReplicationOptions().batchBytes
                 )
                 return .message(shipment.message)
-            } catch .otherHistory(let origin, let sequence) {
-                throw RequestError(.conflict, "event \(origin):\(sequence) is another one here")
             } catch {
                 throw RequestError(.internalServerError, "the log cannot be read; see this node's log")
             }
