@@ -21,12 +21,7 @@ extension Node {
     ///
     /// Nothing here ends a start: what cannot be found out is said, and the node goes on with its seeds.
     static func discover(_ settings: Configuration, _ options: inout GossipOptions, logger: Logger) {
-        let environment: Environment = { getenv($0).map { String(cString: $0) } }
-        switch settings[Keys.clusterDiscovery] {
-        case "ec2": break
-        case "auto" where !settings.isSet(Keys.clusterSeeds) && isOnEC2(environment): break
-        default: return
-        }
+        guard discovers(settings) else { return }
         let transport = CurlClient(connectionsMax: 2)
         do throws(EC2Problem) {
             let metadata = InstanceMetadata(environment: environment, transport: transport)
@@ -54,10 +49,21 @@ extension Node {
         }
     }
 
+    /// True when EC2 is asked who else there is.
+    static func discovers(_ settings: Configuration) -> Bool {
+        switch settings[Keys.clusterDiscovery] {
+        case "ec2": true
+        case "auto": !settings.isSet(Keys.clusterSeeds) && isOnEC2()
+        default: false
+        }
+    }
+
+    private static let environment: Environment = { getenv($0).map { String(cString: $0) } }
+
     /// Whether this machine says that it is Amazon's, or somebody says where the metadata service is.
     ///
     /// Elsewhere nobody should be asked at an address that leads nowhere: that takes seconds.
-    private static func isOnEC2(_ environment: Environment) -> Bool {
+    private static func isOnEC2() -> Bool {
         guard environment("AWS_EC2_METADATA_DISABLED")?.lowercased() != "true" else { return false }
         if environment("AWS_EC2_METADATA_SERVICE_ENDPOINT") != nil { return true }
         // Nitro says so in the vendor, Xen in the version.

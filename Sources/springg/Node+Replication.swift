@@ -14,15 +14,14 @@ extension Node {
     /// By default alone: a port is opened for those who have others to talk to.
     static func isMember(_ settings: Configuration) -> Bool {
         settings[Keys.clusterEnabled]
-            && (settings.isSet(Keys.clusterEnabled) || settings.isSet(Keys.clusterSeeds) || isDiscovering(settings))
+            && (settings.isSet(Keys.clusterEnabled) || settings.isSet(Keys.clusterSeeds)
+                || settings[Keys.clusterDiscovery] == "ec2")
     }
 
     /// True when others are to be found.
     private static func expectsPeers(_ settings: Configuration) -> Bool {
-        !settings[Keys.clusterSeeds].isEmpty || isDiscovering(settings)
+        !settings[Keys.clusterSeeds].isEmpty || discovers(settings)
     }
-
-    private static func isDiscovering(_ settings: Configuration) -> Bool { settings[Keys.clusterDiscovery] == "ec2" }
 
     /// Why a member refuses writes at first.
     static let asksPeers =

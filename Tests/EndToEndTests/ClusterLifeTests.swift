@@ -243,7 +243,8 @@ extension EndToEnd {
                     number,
                     // Machines have addresses of their own, and one port.
                     [
-                        "cluster-discovery": "ec2", "cluster-bind-address": addresses[number],
+                        // By itself where the machine says that it is in EC2.
+                        "cluster-discovery": number == 0 ? "ec2" : "auto", "cluster-bind-address": addresses[number],
                         "cluster-bind-port": "\(cluster.ports[0])",
                     ],
                     environment: [

@@ -186,7 +186,8 @@ import Testing
             #expect(preflight.header("access-control-allow-origin") == "*")
             #expect(preflight.header("access-control-allow-methods") == "GET, POST, PUT, DELETE, OPTIONS")
             #expect(
-                preflight.header("access-control-allow-headers") == "Accept, Authorization, Content-Type, X-Request-Id"
+                preflight.header("access-control-allow-headers")
+                    == "Accept, Authorization, Content-Type, X-Request-Id, X-Springg-After"
             )
             #expect(preflight.header("access-control-max-age") == "300")
             let refused = try client.request("GET", "/api/indexes", headers: [(name: "Origin", value: "null")])

@@ -61,7 +61,9 @@ package final class ClusterService: Sendable {
         self.sizeSetting = size
         self.file = file
         self.logger = logger
-        self.state = Mutex(State(roster: roster, kept: roster, clock: ClockRule(boundMilliseconds: maxClockOffsetMilliseconds)))
+        self.state = Mutex(
+            State(roster: roster, kept: roster, clock: ClockRule(boundMilliseconds: maxClockOffsetMilliseconds))
+        )
         acks.expectPeers()
         acks.setMembers(size > 0 ? size : max(1, roster.members.count))
     }
@@ -240,7 +242,7 @@ package final class ClusterService: Sendable {
     package func forget(_ name: String) throws(Refusal) {
         let gossip = self.state.withLock { $0.gossip }
         let member = gossip?.members.first { $0.member.name == name }
-        guard member?.member.isLive != true || member?.isSelf == true else { throw .stillAlive }
+        guard member?.member.isLive != true else { throw .stillAlive }
         let roster: Roster? = self.state.withLock { state in
             guard state.roster.contains(name) else { return nil }
             // What it said last was said before this, whatever its clock.

@@ -282,7 +282,7 @@ struct HeadEncoder {
             return
         }
         self.add("\r\nAccess-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS")
-        self.add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, X-Request-Id")
+        self.add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, X-Request-Id, X-Springg-After")
         self.add("\r\nAccess-Control-Max-Age: 300")
     }
 
