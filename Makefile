@@ -7,9 +7,11 @@ SWIFT_BUILD  := swift build -c release
 SWIFT_TEST   := swift test -c release --disable-testable-imports --no-parallel
 SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 2000
+PREFIX       ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short test test-servers tsan simulate fuzz bench bench-peers lint format clean
+.PHONY: help setup build run demo demo-short install check-api test test-servers tsan simulate fuzz bench bench-peers lint \
+	format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,23 @@ run: build  ## Start a server on this machine, with a secret and data under .bui
 	@mkdir -p .build/run
 	@test -f .build/run/springg.json || .build/release/springg init --path .build/run/springg.json
 	.build/release/springg serve --config .build/run/springg.json --data-path .build/run/data --bind-address 127.0.0.1
+
+install: build  ## Install programs, man pages, completions and the systemd unit below PREFIX (/usr/local)
+	scripts/man_pages.py .build/release/springg .build/man
+	scripts/man_pages.py .build/release/logdump .build/man
+	install -D -t $(DESTDIR)$(PREFIX)/bin .build/release/springg .build/release/logdump
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 .build/man/*.1
+	@for program in springg logdump; do \
+		base=$(DESTDIR)$(PREFIX)/share; \
+		mkdir -p $$base/bash-completion/completions $$base/zsh/site-functions $$base/fish/vendor_completions.d; \
+		.build/release/$$program --generate-completion-script bash >$$base/bash-completion/completions/$$program; \
+		.build/release/$$program --generate-completion-script zsh >$$base/zsh/site-functions/_$$program; \
+		.build/release/$$program --generate-completion-script fish >$$base/fish/vendor_completions.d/$$program.fish; \
+	done
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/springg.service
+
+check-api: build  ## Send a server what /openapi.json allows and what it forbids (schemathesis, from PyPI into .build)
+	@./scripts/check_api.sh
 
 demo: build  ## Show a database at work: 5,000 real vectors, search, kill -9, recovery
 	python3 demo/demo.py

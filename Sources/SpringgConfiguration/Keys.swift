@@ -21,6 +21,14 @@ public enum Keys {
         "Key that signs and verifies tokens (HS256), at least 32 bytes. Required while require_jwt is true.",
         isSecret: true
     )
+    /// Further keys that verify tokens.
+    public static let jwtSecrets = ConfigurationKey(
+        "jwt_secrets",
+        "",
+        "Further keys that verify tokens, separated by commas: kid:secret for tokens whose header names kid, a secret alone "
+            + "for tokens that name none. For changing jwt_secret without turning clients away.",
+        isSecret: true
+    )
     /// Whether the API needs a token.
     public static let requireJWT = ConfigurationKey(
         "require_jwt",
@@ -147,6 +155,13 @@ public enum Keys {
         100,
         "Largest body of a request in MiB, 0 to 1024; 0 = off.",
         0...1024
+    )
+    /// Who may say on whose behalf a request comes.
+    public static let trustedProxies = ConfigurationKey(
+        "trusted_proxies",
+        "",
+        "Addresses and networks (10.0.0.0/8), separated by commas, of proxies whose X-Forwarded-For is believed: "
+            + "rate_limit_per_second then counts the clients behind them."
     )
     /// Connections open at once.
     public static let maxConnections = limit("max_connections", 4096, "Connections open at once.")
@@ -367,10 +382,12 @@ public enum Keys {
 
     /// All of them, in the order of the reference.
     public static let all: [any AnyConfigurationKey] = [
-        port, bindAddress, jwtSecret, requireJWT, dataPath, dimensions, durability, durabilityInterval, logSegmentMB,
+        port, bindAddress, jwtSecret, jwtSecrets, requireJWT, dataPath, dimensions, durability, durabilityInterval,
+        logSegmentMB,
         logWriteZerosAhead, logRetention, logRetentionMB, maxDiskMB, persistenceInterval, maxVectorsPerIndex,
         maxUnindexedRows, maxMemoryMB, recallProbe, maxConcurrentBulkRequests,
-        bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, maxBodyMB, maxConnections, requestTimeout,
+        bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, trustedProxies, maxBodyMB, maxConnections,
+        requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
         logFormat, s3Bucket, s3Region, s3Endpoint, s3Prefix, s3ForcePathStyle, s3SSE, s3SSEKMSKeyID, s3SyncInterval,
         s3SnapshotInterval, s3Retention,

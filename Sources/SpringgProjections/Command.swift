@@ -14,7 +14,7 @@ public enum Command: Sendable {
     case mark(MarkName, moving: Bool)
 
     /// Bytes of the record that the command becomes, at most.
-    var recordBytesMax: Int {
+    package var recordBytesMax: Int {
         switch self {
         case .put(let row, _): row.event.recordBytes
         case .createIndex, .deleteIndex, .delete, .mark: EncodedEvent.rowlessRecordBytesMax

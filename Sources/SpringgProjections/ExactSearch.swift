@@ -17,12 +17,13 @@ enum ExactSearch {
         k: Int,
         in store: VectorStore,
         at moment: LSN,
+        cancellation: Cancellation? = nil,
         accepting predicate: ((UInt32) -> Bool)? = nil
     ) -> [Candidate] {
         guard k > 0 else { return [] }
         return withScorer(query, store) { scorer in
             var best = BoundedHeap(capacity: k)
-            store.forEachRun(at: moment) { slot, rows, scales, count in
+            store.forEachRun(at: moment, unless: cancellation) { slot, rows, scales, count in
                 scorer.offer(slot, rows, scales, count, to: &best, accepting: predicate)
             }
             return best.sorted(in: store)

@@ -17,6 +17,8 @@ public struct SearchHit {
     public let score: Float
     /// UTF-8.
     public let id: UnsafeRawBufferPointer
+    /// Its components.
+    public let vector: UnsafeBufferPointer<Float>
     /// The text of one JSON object; empty for none.
     public let metadata: UnsafeRawBufferPointer
 }
@@ -158,14 +160,19 @@ public final class VectorIndex: Sendable {
     }
 
     /// The same, and how it was done.
+    ///
+    /// A search that is cancelled ends soon, with hits that mean nothing.
     public func withPlannedHits<R>(
         query: UnsafeBufferPointer<Float>,
         k: Int,
         ef: Int? = nil,
+        cancellation: Cancellation? = nil,
         _ body: (UnsafeBufferPointer<SearchHit>, SearchPlan) throws -> R
     ) rethrows -> R {
-        try withHits(query: query, k: k, ef: ef, method: nil) { hits, plan in
-            if plan.method == .hnsw { resources.probe.offer(query, k: k, ef: ef, of: self) }
+        try withHits(query: query, k: k, ef: ef, method: nil, cancellation: cancellation) { hits, plan in
+            if plan.method == .hnsw, cancellation?.isCancelled != true {
+                resources.probe.offer(query, k: k, ef: ef, of: self)
+            }
             return try body(hits, plan)
         }
     }
@@ -176,16 +183,22 @@ public final class VectorIndex: Sendable {
         k: Int,
         ef: Int?,
         method: SearchPlan.Method?,
+        cancellation: Cancellation? = nil,
         accepting predicate: ((UInt32) -> Bool)? = nil,
         _ body: (UnsafeBufferPointer<SearchHit>, SearchPlan) throws -> R
     ) rethrows -> R {
         precondition(query.count == dimensions, "query of \(query.count) components in \(dimensions) dimensions")
         return try epochs.withSnapshot { moment in
             var plan = SearchPlan()
-            let nearest = nearest(query, k, ef, method, moment, &plan, predicate)
+            let nearest = nearest(query, k, ef, method, moment, &plan, cancellation, predicate)
             for found in nearest { store.prefetchDetails(found.slot) }
             let hits = nearest.map { found in
-                SearchHit(score: found.score, id: store.id(of: found.slot), metadata: store.metadata(of: found.slot))
+                SearchHit(
+                    score: found.score,
+                    id: store.id(of: found.slot),
+                    vector: store.vector(of: found.slot),
+                    metadata: store.metadata(of: found.slot)
+                )
             }
             return try hits.withUnsafeBufferPointer { try body($0, plan) }
         }
@@ -198,6 +211,7 @@ public final class VectorIndex: Sendable {
         _ method: SearchPlan.Method?,
         _ moment: LSN,
         _ plan: inout SearchPlan,
+        _ cancellation: Cancellation?,
         _ predicate: ((UInt32) -> Bool)?
     ) -> [ExactSearch.Candidate] {
         let graph = graph
@@ -215,6 +229,7 @@ public final class VectorIndex: Sendable {
                         at: moment,
                         scratch,
                         plan: &plan,
+                        cancellation: cancellation,
                         accepting: predicate
                     )
                 }
@@ -226,7 +241,14 @@ public final class VectorIndex: Sendable {
         }
         let rows = store.count
         plan.exactComparisons += rows
-        return ExactSearch.nearest(query, k: k, in: store, at: moment, accepting: predicate)
+        return ExactSearch.nearest(
+            query,
+            k: k,
+            in: store,
+            at: moment,
+            cancellation: cancellation,
+            accepting: predicate
+        )
     }
 
     /// Brings the graph up to the store, on this thread and its helpers.

@@ -147,11 +147,12 @@ final class VectorStore: @unchecked Sendable {
     /// Calls `body` for each run of neighbouring slots visible at `moment`: first slot, rows, scales, length of the run.
     func forEachRun(
         at moment: LSN,
+        unless cancellation: Cancellation? = nil,
         _ body: (UInt32, UnsafePointer<Float>, UnsafePointer<Float>, Int) -> Void
     ) {
         let slots = slotCount.load(ordering: .acquiring)
         var first = 0
-        while first < slots {
+        while first < slots, cancellation?.isCancelled != true {
             let chunk = chunk(first >> layout.shift)
             let end = min(layout.capacity, slots - first)
             var start = 0
@@ -173,11 +174,13 @@ final class VectorStore: @unchecked Sendable {
     /// - Returns: How many rows that were. A row that is being linked meanwhile is among them, or in the graph, or both.
     func forEachUnlinkedRun(
         at moment: LSN,
+        unless cancellation: Cancellation? = nil,
         _ body: (UInt32, UnsafePointer<Float>, UnsafePointer<Float>, Int) -> Void
     ) -> Int {
         guard ledger.count(.unlinked) > 0 else { return 0 }
         var rows = 0
         for word in 0..<ledger.words {
+            if cancellation?.isCancelled == true { break }
             var bits = ledger.word(.unlinked, word)
             while bits != 0 {
                 let first = word * 64 + bits.trailingZeroBitCount

@@ -29,6 +29,15 @@ extension Configuration {
         }
     }
 
+    /// The secrets of `jwt_secrets`.
+    func namedSecrets() throws -> [NamedSecret] {
+        do throws(ConfigurationValueError) {
+            return try NamedSecret.list(self[Keys.jwtSecrets])
+        } catch {
+            throw CommandFailure("invalid jwt_secrets: \(error.reason)")
+        }
+    }
+
     private static func environmentVariables() -> [String: String] {
         var variables: [String: String] = [:]
         var entry = environ

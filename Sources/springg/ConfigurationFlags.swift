@@ -21,6 +21,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.port) var port: String?
     @Option(Keys.bindAddress) var bindAddress: String?
     @Option(Keys.jwtSecret) var jwtSecret: String?
+    @Option(Keys.jwtSecrets) var jwtSecrets: String?
     @Option(Keys.requireJWT) var requireJWT: String?
     @Option(Keys.dataPath) var dataPath: String?
     @Option(Keys.dimensions) var dimensions: String?
@@ -40,6 +41,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.bulkCPUThresholdPercent) var bulkCPUThresholdPercent: String?
     @Option(Keys.rateLimitPerSecond) var rateLimitPerSecond: String?
     @Option(Keys.rateLimitBurst) var rateLimitBurst: String?
+    @Option(Keys.trustedProxies) var trustedProxies: String?
     @Option(Keys.maxBodyMB) var maxBodyMB: String?
     @Option(Keys.maxConnections) var maxConnections: String?
     @Option(Keys.requestTimeout) var requestTimeout: String?

@@ -17,6 +17,7 @@ struct GenerateJWTCommand: ParsableCommand {
               springg generate-jwt --claims '{"permissions":["read"]}'
               springg generate-jwt --claims '{"exp":1893456000}' --verbose
               springg generate-jwt --claims '{"permissions":["internal"]}'     for /internal
+              springg generate-jwt --claims '{"indexes":["articles","tmp-*"]}'
             """
     )
 
@@ -26,6 +27,9 @@ struct GenerateJWTCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Claims to add or replace, as one JSON object.", valueName: "json"))
     var claims = ""
 
+    @Option(help: ArgumentHelp("Sign with the key of this name in jwt_secrets.", valueName: "kid"))
+    var keyID: String?
+
     @Flag(help: "Print the token with what it says.")
     var verbose = false
 
@@ -33,14 +37,14 @@ struct GenerateJWTCommand: ParsableCommand {
 
     func run() throws {
         let settings = try Configuration.load(explicitFile: file.file)
-        let secret = settings[Keys.jwtSecret]
+        let secret = try keyID.map { try Self.secret(named: $0, settings) } ?? settings[Keys.jwtSecret]
         guard !secret.isEmpty else {
             throw CommandFailure(
                 "jwt_secret not configured in springg.json",
                 advice: "write a file with a fresh secret: springg init; or set SPRINGG_JWT_SECRET"
             )
         }
-        try settings.requireGoodSecret()
+        if keyID == nil { try settings.requireGoodSecret() }
         let issuedAt = Int64(time(nil))
         let tokenClaims: TokenClaims
         do {
@@ -48,8 +52,16 @@ struct GenerateJWTCommand: ParsableCommand {
         } catch {
             throw CommandFailure("\(error)", advice: "for example: --claims '{\"permissions\":[\"read\"]}'")
         }
-        let token = JSONWebToken.sign(claims: tokenClaims.text, secret: secret)
+        let token = JSONWebToken.sign(claims: tokenClaims.text, secret: secret, keyID: keyID)
         Output.standardOutput(verbose ? try details(of: tokenClaims, token: token) : token + "\n")
+    }
+
+    private static func secret(named id: String, _ settings: Configuration) throws -> String {
+        let secrets = try settings.namedSecrets()
+        guard let named = secrets.first(where: { $0.id == id }), !id.contains(where: { "\"\\".contains($0) }) else {
+            throw CommandFailure("there is no key \(id) in jwt_secrets")
+        }
+        return named.secret
     }
 
     private func details(of tokenClaims: TokenClaims, token: String) throws -> String {

@@ -28,7 +28,7 @@ struct Node {
     /// - Throws: `CommandFailure` with the part's own description.
     static func start(_ settings: Configuration, logger: Logger, past: PastView? = nil) throws -> Node {
         announce(settings, logger: logger)
-        var options = serverOptions(settings)
+        var options = try serverOptions(settings)
         let acks = AckTracker()
         options.acks = acks
         let server = try listen(options, logger: logger)
@@ -165,6 +165,7 @@ struct Node {
         var options = databaseOptions(settings) {
             reporter.report($0)
             progress($0)
+            ServiceManager.notify("STATUS=Reading back the log: \($0.events) events")
         }
         options.checkpointed = { report in
             let metadata: Logger.Metadata = [
@@ -264,7 +265,7 @@ struct Node {
         return options
     }
 
-    private static func serverOptions(_ settings: Configuration) -> ServerOptions {
+    private static func serverOptions(_ settings: Configuration) throws -> ServerOptions {
         var options = ServerOptions()
         let secret = settings[Keys.jwtSecret]
         options.host = settings[Keys.bindAddress]
@@ -272,6 +273,14 @@ struct Node {
         options.ioThreads = settings[Keys.ioThreads]
         options.searchThreads = settings[Keys.searchThreads]
         options.jwtSecret = secret.isEmpty ? nil : secret
+        options.jwtSecrets = try settings.namedSecrets().map { TokenKey(id: $0.id, secret: $0.secret) }
+        guard let proxies = TrustedProxies(settings[Keys.trustedProxies]) else {
+            throw CommandFailure(
+                "invalid trusted_proxies: \(settings[Keys.trustedProxies]) (must be addresses or networks, such as "
+                    + "10.0.0.0/8, separated by commas)"
+            )
+        }
+        options.trustedProxies = proxies
         options.requireJWT = settings[Keys.requireJWT]
         options.defaultDimensions = settings[Keys.dimensions]
         options.rateLimitPerSecond = settings[Keys.rateLimitPerSecond]

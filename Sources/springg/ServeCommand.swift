@@ -69,10 +69,13 @@ struct ServeCommand: ParsableCommand {
 
         let node = try Node.start(settings, logger: logger, past: past)
         signals.beginServing()
+        ServiceManager.notify("READY=1\nSTATUS=Serving on \(node.url)")
+        ServiceManager.watch(node.server)
         Output.standardOutput("Springg is ready on \(node.url)\n")
 
         let signal = signals.waitForFirst()
         logger.info("Stopping", metadata: ["signal": "\(SignalWatch.name(of: signal))"])
+        ServiceManager.notify("STOPPING=1")
         signals.exitUnlessDone(within: settings[Keys.shutdownGrace].seconds + Self.closeSeconds, logger: logger)
         node.stop()
         logger.info("Stopped")

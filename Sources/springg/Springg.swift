@@ -18,8 +18,8 @@ struct Springg: ParsableCommand {
         version: BuildInformation.text,
         subcommands: [
             ServeCommand.self, GenerateJWTCommand.self, InitCommand.self, ConfigCommand.self, ImportCommand.self,
-            ExportCommand.self, MarkCommand.self, SnapshotCommand.self, RestoreCommand.self, ClusterCommand.self,
-            VersionCommand.self,
+            ExportCommand.self, BenchCommand.self, MarkCommand.self, SnapshotCommand.self, RestoreCommand.self,
+            ClusterCommand.self, VersionCommand.self,
         ]
     )
 

@@ -12,7 +12,7 @@ extension EndToEnd {
         @Test func unknownRoutesAreNotFound() throws {
             let api = try API()
             let paths = [
-                "/", "/api", "/api/", "/api/indexes/", "/api/health/", "/api/indexes/a/", "/api/indexes/a/nothing",
+                "/api", "/api/", "/api/indexes/", "/api/health/", "/api/indexes/a/", "/api/indexes/a/nothing",
                 "/api/indexes/a/vectors/", "/api/indexes/a/vectors/b/c", "/internal", "/internal/", "/x",
                 "//api/health",
                 "/API/health", "/api/indexes/a/stats/",

@@ -4,10 +4,11 @@ import Testing
 
 @Suite struct JSONWebTokenTests {
     private static let secret = "an-example-secret-of-32-characters"
+    private static let keys = TokenKeys([TokenKey(id: nil, secret: secret)])
     private static let now = 1_700_000_000.0
 
     private func verify(_ token: String, secret: String = secret) throws(JSONWebToken.Refusal) -> JSONWebToken.Grant {
-        try JSONWebToken.verify(token.utf8, secret: Array(secret.utf8), now: Self.now)
+        try JSONWebToken.verify(token.utf8, keys: TokenKeys([TokenKey(id: nil, secret: secret)]), now: Self.now)
     }
 
     private func sign(_ claims: String) -> String {
@@ -91,19 +92,19 @@ import Testing
 
     @Test func everyChangedCharacterIsRefused() throws {
         let token = Array(sign(#"{"iss":"springg","user_id":"a","permissions":["read"]}"#).utf8)
-        _ = try JSONWebToken.verify(token, secret: Array(Self.secret.utf8), now: Self.now)
+        _ = try JSONWebToken.verify(token, keys: Self.keys, now: Self.now)
         for position in token.indices {
             for change: UInt8 in [1, 2, 4, 8, 0x80] {
                 var changed = token
                 changed[position] ^= change
                 #expect(throws: JSONWebToken.Refusal.invalidOrExpired) {
-                    try JSONWebToken.verify(changed, secret: Array(Self.secret.utf8), now: Self.now)
+                    try JSONWebToken.verify(changed, keys: Self.keys, now: Self.now)
                 }
             }
         }
         for count in 0..<token.count {
             #expect(throws: JSONWebToken.Refusal.invalidOrExpired) {
-                try JSONWebToken.verify(token[..<count], secret: Array(Self.secret.utf8), now: Self.now)
+                try JSONWebToken.verify(token[..<count], keys: Self.keys, now: Self.now)
             }
         }
         #expect(throws: JSONWebToken.Refusal.invalidOrExpired) {

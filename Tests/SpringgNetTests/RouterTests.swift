@@ -44,7 +44,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "/", "", "*", "/api", "/api/", "/api/health/", "/api/indexes/", "/api/indexes//stats", "/api/indexes/a/",
+        "", "*", "/api", "/api/", "/api/health/", "/api/indexes/", "/api/indexes//stats", "/api/indexes/a/",
         "/api/indexes/a/vectors/", "/api/indexes/a/vectors/b/", "/api/indexes/a/vectors/b/c", "/api/indexes/a/vector",
         "/internal", "/internal/", "/internal/sync/a", "/internal/sync//manifest", "/internal/sync/a/block",
         "/internal/sync/a/block/", "/API/health", "//api/health", "api/health", "http://h", "/a/b/c/d/e/f/g/h/i/%zz",

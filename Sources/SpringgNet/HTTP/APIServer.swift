@@ -61,7 +61,7 @@ public final class APIServer: Sendable {
     /// - Returns: The running server.
     /// - Throws: `ServerError`.
     public static func start(options: ServerOptions, logger: Logger) async throws -> APIServer {
-        guard !options.requireJWT || options.jwtSecret?.isEmpty == false else {
+        guard !options.requireJWT || !options.tokenKeys.isEmpty else {
             throw ServerError.secretMissing
         }
         let cores = System.coreCount
@@ -171,6 +171,13 @@ public final class APIServer: Sendable {
             ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)),
             connection
         )
+    }
+
+    /// Returns once every event loop has done what it had to do before: never, while one hangs.
+    public func touch() async {
+        for handle in self.workers {
+            try? await handle.eventLoop.submit {}.get()
+        }
     }
 
     // MARK: Stop

@@ -42,6 +42,7 @@ extension Worker {
         endpoint: inout Endpoint?
     ) throws(RequestError) -> Admission {
         endpoint = nil
+        let peer = self.context.limits.trustedProxies.client(head.headers, from: peer)
         if let limiter = self.context.limiter, !Router.isBetweenNodes(head.uri), let key = peer.key,
             !limiter.admit(key, now: now.uptimeNanoseconds)
         {
@@ -58,7 +59,7 @@ extension Worker {
         switch Router.route(method: head.method, uri: head.uri) {
         case .target(let target):
             endpoint = target.endpoint
-            try self.authorize(target.endpoint, head, from: peer)
+            try self.authorize(target, head, from: peer)
             guard self.context.isOpen || target.endpoint.answersWhileStarting else {
                 let text = "Server is starting: \(self.context.startText)"
                 throw RequestError(.serviceUnavailable, text, code: .starting, retryAfterSeconds: 1)
@@ -76,18 +77,19 @@ extension Worker {
     }
 
     private func authorize(
-        _ endpoint: Endpoint,
+        _ target: Target,
         _ head: HTTPRequestHead,
         from peer: RemotePeer
     ) throws(RequestError) {
-        guard let scope = endpoint.scope else {
+        guard let scope = target.endpoint.scope else {
             return
         }
-        if endpoint.isOpenToLoopback, peer.isLoopback {
+        if target.endpoint.isOpenToLoopback, peer.isLoopback {
             return
         }
         try self.authenticator.authorize(
             scope,
+            index: target.index,
             authorization: head.headers.first(name: "authorization"),
             now: CivilTime.now()
         )

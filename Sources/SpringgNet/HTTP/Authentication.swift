@@ -9,13 +9,12 @@ struct Authenticator {
     /// Only tokens with a good signature get in, so nobody without the secret can fill it.
     static let cacheMax = 1024
 
-    private let secret: [UInt8]?
+    private let keys: TokenKeys
     private let requiresToken: Bool
     private var verified: [TokenText: JSONWebToken.Grant] = [:]
 
-    init(secret: String?, requiresToken: Bool) {
-        // With an empty secret anybody could sign: it is none.
-        self.secret = secret.flatMap { $0.isEmpty ? nil : Array($0.utf8) }
+    init(keys: TokenKeys, requiresToken: Bool) {
+        self.keys = keys
         self.requiresToken = requiresToken
     }
 
@@ -23,11 +22,17 @@ struct Authenticator {
     ///
     /// - Parameters:
     ///   - scope: What the request needs.
+    ///   - index: The index that it is about; empty when it is about all.
     ///   - authorization: The value of the Authorization header.
     ///   - now: Seconds since 1970.
     /// - Throws: The 401 or 403 that it is answered with.
-    mutating func authorize(_ scope: ScopeSet, authorization: String?, now: Double) throws(RequestError) {
-        guard let secret, self.requiresToken || scope == .internal else {
+    mutating func authorize(
+        _ scope: ScopeSet,
+        index: [UInt8],
+        authorization: String?,
+        now: Double
+    ) throws(RequestError) {
+        guard !self.keys.isEmpty, self.requiresToken || scope == .internal else {
             return
         }
         guard let authorization, !authorization.isEmpty else {
@@ -38,15 +43,22 @@ struct Authenticator {
         guard authorization.utf8.starts(with: prefix.utf8), !token.contains(UInt8(ascii: " ")) else {
             throw RequestError(.unauthorized, "Invalid authorization header format")
         }
-        let grant = try self.grant(for: token, secret: secret, now: now)
+        let grant = try self.grant(for: token, now: now)
         guard grant.scopes.isSuperset(of: scope) else {
             throw RequestError(.forbidden, "Insufficient permissions: this needs the scope \"\(scope.name)\"")
+        }
+        if let indexes = grant.indexes, !indexes.match(index) {
+            throw RequestError(
+                .forbidden,
+                index.isEmpty
+                    ? "Insufficient permissions: this token is for single indexes only"
+                    : "Insufficient permissions: this token is not for the index \(String(decoding: index, as: UTF8.self))"
+            )
         }
     }
 
     private mutating func grant(
         for token: Substring.UTF8View,
-        secret: [UInt8],
         now: Double
     ) throws(RequestError) -> JSONWebToken.Grant {
         let text = TokenText(text: Substring(token))
@@ -59,7 +71,7 @@ struct Authenticator {
         }
         let grant: JSONWebToken.Grant
         do {
-            grant = try JSONWebToken.verify(token, secret: secret, now: now)
+            grant = try JSONWebToken.verify(token, keys: self.keys, now: now)
         } catch {
             throw Self.refusal(error)
         }

@@ -41,6 +41,7 @@ struct RequestError: Error, Sendable {
 
     static let invalidBody = RequestError.badRequest("Invalid request body")
     static let idRequired = RequestError.badRequest("ID is required")
+    static let tooManyVectors = RequestError.badRequest("at most \(bulkItemsMax) vectors are allowed in one request")
     static let vectorRequired = RequestError.badRequest("Vector is required")
 
     static func invalidIndexName(_ name: String) -> RequestError {

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOHTTP1
+import SpringgProjections
 
 /// One client's connection: turns the decoder's parts into requests, one at a time, and sends their answers in order.
 ///
@@ -41,6 +42,8 @@ final class HTTPConnection: ChannelDuplexHandler {
         var target: Target
         var body: RequestBody
         var permit: Permit?
+        /// Set for a body that is worked off while it arrives.
+        var stream: BulkStream?
     }
 
     /// Bytes of an unwanted body that are read and thrown away for the sake of keeping the connection.
@@ -55,6 +58,8 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private var phase = Phase.idle
     private var request: Request?
+    /// Ends what is being done for the request.
+    private var work: Cancellation?
     /// What the current request asks for, as far as it is known.
     private var endpoint: Endpoint?
     /// Counts requests, so that an outcome that comes after its request was given up is recognised.
@@ -88,6 +93,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// The target of the request being worked on, as it was sent.
     var uri: String { self.request?.head.uri ?? "" }
 
+    /// The query of the request's target.
+    func query() throws(RequestError) -> QueryItems { try QueryItems(uri: self.uri) }
+
+    /// What the request's body is.
+    var mediaType: MediaType { self.request.map { MediaType($0.head.headers) } ?? .json }
+
     /// True when the request's body holds many replication messages: peers say so in a header.
     var isReplicationBatch: Bool { self.request?.head.headers.contains(name: "x-batch-size") ?? false }
 
@@ -103,6 +114,7 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// Comes for every channel that ends, also for one that has never become active.
     func handlerRemoved(context: ChannelHandlerContext) {
+        self.work?.cancel()
         self.phase = .closed
         self.request = nil
         self.backlog.removeAll()
@@ -147,7 +159,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func read(context: ChannelHandlerContext) {
-        if self.isBusy || !self.backlog.isEmpty {
+        if self.isBusy || !self.backlog.isEmpty || self.request?.stream?.isFull ?? false {
             self.holdsRead = true
         } else {
             context.read()
@@ -212,6 +224,8 @@ final class HTTPConnection: ChannelDuplexHandler {
             ()
         case (.part(.head(let head)), _):
             self.begin(head)
+        case (.part(.body(let part)), .receiving) where self.request?.stream != nil:
+            self.stream(part)
         case (.part(.body(let part)), .receiving):
             do throws(RequestError) {
                 try self.request?.body.append(part)
@@ -270,12 +284,13 @@ final class HTTPConnection: ChannelDuplexHandler {
         do throws(RequestError) {
             switch try self.worker.admit(head, from: self.peer, now: self.started, endpoint: &self.endpoint) {
             case .target(let target, let permit):
+                let stream = try self.worker.stream(target, head)
                 let body = try RequestBody(
-                    announced: isChunked ? nil : bodyLength ?? 0,
+                    announced: stream != nil ? 0 : isChunked ? nil : bodyLength ?? 0,
                     limit: self.worker.bodyLimit(of: target.endpoint),
                     budget: self.worker.context.bodyBudget
                 )
-                self.request = Request(head: head, target: target, body: body, permit: permit)
+                self.request = Request(head: head, target: target, body: body, permit: permit, stream: stream)
                 self.enterReceiving()
                 if expectsContinue, isChunked || bodyLength ?? 0 > 0, head.version != .http1_0 {
                     self.write(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))
@@ -327,6 +342,11 @@ final class HTTPConnection: ChannelDuplexHandler {
             return
         }
         self.enter(.processing, deadline: NIODeadline.now().after(self.worker.timeouts.request))
+        guard request.stream == nil else {
+            self.request?.stream?.finish(self.worker.scratch)
+            self.pump()
+            return
+        }
         do throws(RequestError) {
             if let held = try self.worker.mustHold(request.head, self.ticket), let context {
                 return try self.worker.hold(held, on: context.eventLoop)
@@ -368,6 +388,14 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// Takes the outcome of a request that was worked on elsewhere.
     func complete(request: UInt64, _ outcome: Outcome) {
+        if case .written(.stream, let results, let receipt) = outcome {
+            if request == self.requestNumber, self.request?.stream != nil {
+                self.request?.stream?.completed(results, receipt)
+                self.pump()
+                self.workOff()
+            }
+            return
+        }
         guard self.phase == .processing, request == self.requestNumber else {
             return
         }
@@ -378,6 +406,52 @@ final class HTTPConnection: ChannelDuplexHandler {
             self.finish(pending.answer(results).with(receipt))
         }
         self.workOff()
+    }
+
+    // MARK: Streams
+
+    /// Takes a piece of a body that is worked off while it arrives.
+    private func stream(_ part: ByteBuffer) {
+        do throws(RequestError) {
+            if try self.request?.stream?.append(part, self.worker.scratch) ?? false {
+                self.phaseDeadline = NIODeadline.now().after(self.worker.timeouts.read)
+            }
+            self.pump()
+        } catch {
+            self.refuseRest(error)
+        }
+    }
+
+    /// Hands on what can be handed on, and answers once there is nothing left to wait for.
+    private func pump() {
+        let isLast = self.phase == .processing
+        while let commands = self.request?.stream?.nextBatch(isLast: isLast) {
+            self.worker.submit(commands, as: .stream, self.ticket)
+            self.phaseDeadline = NIODeadline.now().after(
+                isLast ? self.worker.timeouts.request : self.worker.timeouts.read
+            )
+        }
+        guard let stream = self.request?.stream else {
+            return
+        }
+        if let failure = stream.failure {
+            self.refuseRest(failure)
+        } else if isLast, stream.isSettled {
+            self.finish(stream.answer())
+        }
+    }
+
+    /// Says how far the stream got and why no further.
+    private func refuseRest(_ error: RequestError) {
+        if self.phase != .processing {
+            self.answerContext.keepAlive = false
+        }
+        self.finish(self.request?.stream?.answer(error) ?? .failure(error))
+    }
+
+    /// Takes what ends the work for the current request.
+    func hold(_ work: Cancellation) {
+        self.work = work
     }
 
     /// Answers a request that is done; what it held is free before its client can know and ask again.
@@ -408,6 +482,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             self.log(head ?? self.request?.head, answer.status)
         }
         self.request = nil
+        self.work = nil
         self.write(response)
         if !self.answerContext.keepAlive {
             self.linger()
@@ -498,12 +573,15 @@ final class HTTPConnection: ChannelDuplexHandler {
             return
         }
         switch self.phase {
+        case .receiving where self.request?.stream?.isFull ?? false:
+            // It is us who are slow.
+            self.phaseDeadline = now.after(self.worker.timeouts.read)
         case .receiving:
-            self.answerContext.keepAlive = false
             let text = "Request timeout: the request did not arrive in time"
-            self.send(.failure(RequestError(.requestTimeout, text, limit: .readTimeout)))
+            self.refuseRest(RequestError(.requestTimeout, text, limit: .readTimeout))
         case .processing:
-            self.send(.failure(RequestError(.gatewayTimeout, "Request timeout", limit: .requestTimeout)))
+            self.work?.cancel()
+            self.refuseRest(RequestError(.gatewayTimeout, "Request timeout", limit: .requestTimeout))
             self.workOff()
         case .idle, .discarding, .blocked, .lingering, .closed:
             self.closeNow()
@@ -527,6 +605,7 @@ final class HTTPConnection: ChannelDuplexHandler {
             return
         }
         self.phase = .closed
+        self.work?.cancel()
         // What the request holds goes before the client can see the end and come again.
         self.request = nil
         self.context?.close(mode: .all, promise: nil)

@@ -16,9 +16,11 @@ public enum JSONWebToken {
     /// - Parameters:
     ///   - claims: The text of a JSON object.
     ///   - secret: The key that the server checks tokens with.
+    ///   - keyID: What the server calls the key; nil for the one without a name. ASCII without quotes and backslashes.
     /// - Returns: The token, to be sent as `Authorization: Bearer TOKEN`.
-    public static func sign(claims: String, secret: String) -> String {
-        let header = Base64URL.encode(#"{"alg":"HS256","typ":"JWT"}"#.utf8)
+    public static func sign(claims: String, secret: String, keyID: String? = nil) -> String {
+        let name = keyID.map { #","kid":"\#($0)""# } ?? ""
+        let header = Base64URL.encode(#"{"alg":"HS256","typ":"JWT"\#(name)}"#.utf8)
         let signed = "\(header).\(Base64URL.encode(claims.utf8))"
         let code = HMACSHA256.authenticate(signed.utf8, key: Array(secret.utf8))
         return "\(signed).\(Base64URL.encode(code))"
@@ -31,6 +33,8 @@ public enum JSONWebToken {
         package var expires = Double.infinity
         /// Seconds since 1970 before which it is not valid yet.
         package var notBefore = -Double.infinity
+        /// What it is for; nil for all indexes, and for what concerns them all.
+        package var indexes: IndexPatterns?
 
         func isCurrent(at now: Double) -> Bool {
             now < self.expires && now >= self.notBefore
@@ -51,13 +55,13 @@ public enum JSONWebToken {
     ///
     /// - Parameters:
     ///   - token: The token's bytes.
-    ///   - secret: The key.
+    ///   - keys: The secrets that it may be signed with.
     ///   - now: Seconds since 1970.
     /// - Returns: What the token allows.
     /// - Throws: Why it allows nothing.
     package static func verify(
         _ token: some BidirectionalCollection<UInt8>,
-        secret: [UInt8],
+        keys: TokenKeys,
         now: Double
     ) throws(Refusal) -> Grant {
         guard token.count <= self.bytesMax else {
@@ -68,12 +72,15 @@ public enum JSONWebToken {
             let header = Base64URL.decode(parts[0]),
             let claims = Base64URL.decode(parts[1]),
             let signature = Base64URL.decode(parts[2]),
-            header.withUnsafeBytes({ self.isHS256($0) })
+            let accepted = header.withUnsafeBytes({ Header($0) })
         else {
             throw .invalidOrExpired
         }
         let signed = token[token.startIndex..<parts[1].endIndex]
-        guard HMACSHA256.matches(HMACSHA256.authenticate(signed, key: secret), signature) else {
+        let isSigned = keys.candidates(for: accepted.keyID).contains {
+            HMACSHA256.matches(HMACSHA256.authenticate(signed, key: $0), signature)
+        }
+        guard isSigned else {
             throw .invalidOrExpired
         }
         let grant = try claims.withUnsafeBufferPointer { bytes throws(Refusal) in
@@ -85,9 +92,20 @@ public enum JSONWebToken {
         return grant
     }
 
-    /// True for a header that names HS256 and demands no extension that we would have to understand (`crit`).
-    private static func isHS256(_ header: UnsafeRawBufferPointer) -> Bool {
-        let isHS256 = try? decodeBody(header) { reader throws(JSONError) in
+    /// A header that names HS256 and demands no extension that we would have to understand (`crit`).
+    private struct Header {
+        /// The name of the key, if there is one.
+        var keyID: String?
+
+        init?(_ bytes: UnsafeRawBufferPointer) {
+            let header = try? decodeBody(bytes) { reader throws(JSONError) in try Header(&reader) }
+            guard let header else {
+                return nil
+            }
+            self = header
+        }
+
+        private init(_ reader: inout JSONReader) throws(JSONError) {
             var isHS256 = false
             try reader.beginObject()
             while let key = try reader.nextKey() {
@@ -96,21 +114,28 @@ public enum JSONWebToken {
                         throw .invalid
                     }
                     isHS256 = true
+                } else if key.isExactly("kid") {
+                    guard reader.peek() == SPRINGG_JSON_STRING else {
+                        throw .invalid
+                    }
+                    self.keyID = try reader.shortString()
                 } else if key.isExactly("crit") {
                     throw .invalid
                 } else {
                     try reader.skip()
                 }
             }
-            return isHS256
+            guard isHS256 else {
+                throw .invalid
+            }
         }
-        return isHS256 ?? false
     }
 
     private static func grant(of claims: UnsafeRawBufferPointer) throws(Refusal) -> Grant {
         var grant = Grant()
         var issuer = ""
         var permissions: ScopeSet?
+        var indexes: [String]?
         do {
             _ = try decodeBody(claims) { reader throws(JSONError) in
                 try reader.beginObject()
@@ -126,6 +151,8 @@ public enum JSONWebToken {
                         grant.expires = try reader.double()
                     } else if key.isExactly("nbf") {
                         grant.notBefore = try reader.double()
+                    } else if key.isExactly("indexes") {
+                        indexes = try self.names(&reader)
                     } else if key.isExactly("permissions") {
                         permissions = try ScopeSet(&reader)
                     } else {
@@ -141,7 +168,25 @@ public enum JSONWebToken {
             throw .issuer
         }
         grant.scopes = permissions ?? .default
+        if let indexes {
+            guard let patterns = IndexPatterns(indexes) else {
+                throw .claims
+            }
+            grant.indexes = patterns
+        }
         return grant
+    }
+
+    private static func names(_ reader: inout JSONReader) throws(JSONError) -> [String] {
+        var names: [String] = []
+        try reader.beginArray()
+        while try reader.nextElement() {
+            guard reader.peek() == SPRINGG_JSON_STRING else {
+                throw .invalid
+            }
+            names.append(try reader.shortString())
+        }
+        return names
     }
 }
 

@@ -1,4 +1,5 @@
 import CSpringg
+import NIOHTTP1
 import SpringgProjections
 
 /// Bytes of a vector's id.
@@ -202,11 +203,31 @@ struct SearchRequest {
     /// Whether the answer says how it was found.
     var explains = false
     var boost: RecencyBoost?
+    var fields: RowFields
 
-    init(_ bytes: UnsafeRawBufferPointer, scratch: DecodeScratch) throws(RequestError) {
+    init(_ bytes: UnsafeRawBufferPointer, scratch: DecodeScratch, fields: RowFields) throws(RequestError) {
         self = try decodeBody(bytes) { reader throws(JSONError) in
-            try SearchRequest(&reader, scratch: scratch)
+            try SearchRequest(&reader, scratch: scratch, fields: fields)
         }
+        try self.checkNumbers()
+    }
+
+    /// The components in the body, everything else in the query.
+    init(
+        binary bytes: UnsafeRawBufferPointer,
+        _ items: QueryItems,
+        scratch: DecodeScratch
+    ) throws(RequestError) {
+        self.fields = try RowFields(items, else: Search.usualFields)
+        self.query.readBinary(bytes, scratch)
+        self.k = try items.integer("k") ?? 0
+        self.ef = try items.integer("ef")
+        self.explains = try items.bool("explain") ?? false
+        try self.checkNumbers()
+    }
+
+    /// Puts defaults in; refuses what no index can do.
+    private mutating func checkNumbers() throws(RequestError) {
         if self.k <= 0 {
             self.k = Self.defaultK
         }
@@ -218,7 +239,27 @@ struct SearchRequest {
         }
     }
 
-    private init(_ reader: inout JSONReader, scratch: DecodeScratch) throws(JSONError) {
+    /// The search, and the query in the scratch.
+    func checked(
+        against index: VectorIndex,
+        _ scratch: DecodeScratch
+    ) throws(RequestError) -> (search: Search, query: UnsafeBufferPointer<Float>) {
+        var request = self
+        try request.checkNumbers()
+        guard self.query.vectorCount == index.dimensions || self.query.vectorCount == 0 else {
+            throw RequestError(
+                .badRequest,
+                "query dimension mismatch: expected \(index.dimensions), got \(self.query.vectorCount)",
+                code: .dimensionMismatch
+            )
+        }
+        let query = try self.query.vector(scratch)
+        let search = Search(k: request.k, ef: self.ef, explains: self.explains, boost: self.boost, fields: self.fields)
+        return (search, query)
+    }
+
+    init(_ reader: inout JSONReader, scratch: DecodeScratch, fields: RowFields) throws(JSONError) {
+        self.fields = fields
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("vector") {
@@ -229,6 +270,10 @@ struct SearchRequest {
                 self.ef = try reader.takeNull() ? nil : reader.integer()
             } else if key.isNamed("explain") {
                 self.explains = try reader.takeNull() ? false : reader.bool()
+            } else if key.isNamed("include_vector") {
+                self.fields.set(.vector, try reader.takeNull() ? nil : reader.bool())
+            } else if key.isNamed("include_metadata") {
+                self.fields.set(.metadata, try reader.takeNull() ? nil : reader.bool())
             } else if key.isNamed("recency_boost") {
                 self.boost = try reader.takeNull() ? nil : RecencyBoost(&reader)
             } else {

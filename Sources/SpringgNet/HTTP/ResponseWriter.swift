@@ -10,7 +10,7 @@ let responseBytesMax = 256 << 20
 /// Room for the head is kept in front of the body, so that head and body leave in one piece without being copied.
 struct ResponseWriter: Sendable {
     /// Bytes kept for the status line and the headers, whose number and length are ours alone.
-    static let headRoom = 800
+    static let headRoom = 1000
 
     private(set) var buffer: ByteBuffer
 
@@ -152,6 +152,8 @@ struct Answer: Sendable {
         case binary
         /// Prometheus' text format.
         case metrics
+        /// The page, with the headers that keep it to itself.
+        case page
         case none
     }
 
@@ -247,6 +249,7 @@ struct HeadEncoder {
         case .text: self.add("\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff")
         case .binary: self.add("\r\nContent-Type: application/octet-stream")
         case .metrics: self.add("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8")
+        case .page: self.head.append(contentsOf: PageHeaders.lines.utf8)
         case .none: ()
         }
         self.head.append(contentsOf: self.date)

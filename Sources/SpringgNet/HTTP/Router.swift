@@ -6,7 +6,10 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
     case live
     case ready
     case metrics
+    case page
+    case apiDescription
     case nodeStats
+    case events
     case listIndexes
     case createIndex
     case deleteIndex
@@ -17,6 +20,7 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
     case updateVector
     case deleteVector
     case search
+    case searchBatch
     case listMarks
     case setMark
     case internalIndexes
@@ -33,12 +37,12 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
     case syncBlock
 
     /// What a token must allow; nil for what anybody may ask.
-    var scope: ScopeSet? {
+    package var scope: ScopeSet? {
         switch self {
-        case .health, .live, .ready: nil
-        case .metrics, .nodeStats, .listIndexes, .indexStats, .getVector, .search: .read
+        case .health, .live, .ready, .page, .apiDescription: nil
+        case .metrics, .nodeStats, .listIndexes, .indexStats, .getVector, .search, .searchBatch: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
-        case .listMarks, .setMark: .admin
+        case .listMarks, .setMark, .events: .admin
         case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .replicate, .shipLog,
             .pullLog,
             .snapshot, .snapshotBlock, .syncManifest, .syncBlock:
@@ -50,11 +54,11 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
     var isOpenToLoopback: Bool { self == .clusterStatus || self == .metrics }
 
     /// True when it is answered before the database is open.
-    var answersWhileStarting: Bool { self == .live || self == .ready }
+    var answersWhileStarting: Bool { self == .live || self == .ready || self == .page }
 
     /// True when the body may hold many vectors, so that only `bodyBytesMax` limits it.
     var takesManyVectors: Bool {
-        self == .bulkAdd || self == .replicate
+        self == .bulkAdd || self == .searchBatch || self == .replicate
     }
 }
 
@@ -121,6 +125,8 @@ package enum Router {
             return [(.GET, Target(endpoint: .health))]
         case 2 where parts[0] == Part.api && parts[1] == Part.stats:
             return [(.GET, Target(endpoint: .nodeStats))]
+        case 2 where parts[0] == Part.api && parts[1] == Part.events:
+            return [(.GET, Target(endpoint: .events))]
         case 2... where parts[0] == Part.api && parts[1] == Part.indexes:
             return self.indexCandidates(parts)
         case 2 where parts[0] == Part.api && parts[1] == Part.marks:
@@ -138,6 +144,8 @@ package enum Router {
         case Part.live: [(.GET, Target(endpoint: .live))]
         case Part.ready: [(.GET, Target(endpoint: .ready))]
         case Part.metrics: [(.GET, Target(endpoint: .metrics))]
+        case Part.apiDescription: [(.GET, Target(endpoint: .apiDescription))]
+        case []: [(.GET, Target(endpoint: .page))]
         default: nil
         }
     }
@@ -163,6 +171,8 @@ package enum Router {
             return [(.POST, target(.search))]
         case 4 where parts[3] == Part.stats:
             return [(.GET, target(.indexStats))]
+        case 5 where parts[3] == Part.search && parts[4] == Part.batch:
+            return [(.POST, target(.searchBatch))]
         case 5 where parts[3] == Part.vectors && !parts[4].isEmpty:
             let vector: [Candidate] = [
                 (.GET, target(.getVector, item: parts[4])),
@@ -284,11 +294,14 @@ private enum Part {
     static let live = Array("livez".utf8)
     static let ready = Array("readyz".utf8)
     static let metrics = Array("metrics".utf8)
+    static let apiDescription = Array("openapi.json".utf8)
+    static let events = Array("events".utf8)
     static let health = Array("health".utf8)
     static let indexes = Array("indexes".utf8)
     static let marks = Array("marks".utf8)
     static let stats = Array("stats".utf8)
     static let vectors = Array("vectors".utf8)
+    static let batch = Array("batch".utf8)
     static let bulk = Array("bulk".utf8)
     static let search = Array("search".utf8)
     static let `internal` = Array("internal".utf8)

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOHTTP1
 import SpringgProjections
 
 /// `/api/indexes/{name}/vectors/bulk`.
@@ -10,24 +11,38 @@ extension Worker {
         _ target: Target,
         _ body: ByteBuffer,
         _ permit: Permit?,
-        _ ticket: Ticket
+        from connection: HTTPConnection
     ) throws(RequestError) -> Answer? {
         let name = try self.indexName(target)
         let context = self.context
-        let mailbox = self.mailbox
+        let (mailbox, ticket) = (self.mailbox, connection.ticket)
+        // The records of a binary body are as long as the index's vectors.
+        let dimensions = connection.mediaType == .float32 ? try self.index(target).dimensions : nil
         if body.readableBytes <= Self.inlineBulkBytesMax {
             let request = try body.withBytes { bytes throws(RequestError) in
-                try BulkRequest(bytes, index: name, scratch: self.scratch)
+                try BulkRequest(bytes, index: name, binaryDimensions: dimensions, scratch: self.scratch)
             }
             return try request.submit(to: context, index: name, permit, mailbox, ticket)
         }
         self.offload(ticket) { () throws(RequestError) in
             let request = try body.withBytes { bytes throws(RequestError) in
-                try BulkRequest(bytes, index: name, scratch: DecodeScratch())
+                try BulkRequest(bytes, index: name, binaryDimensions: dimensions, scratch: DecodeScratch())
             }
             return try request.submit(to: context, index: name, permit, mailbox, ticket)
         }
         return nil
+    }
+}
+
+extension Worker {
+    /// What works a body off while it arrives; nil for a body that is read whole.
+    func stream(_ target: Target, _ head: HTTPRequestHead) throws(RequestError) -> BulkStream? {
+        guard target.endpoint == .bulkAdd, MediaType(head.headers) == .jsonLines else {
+            return nil
+        }
+        // Before anything is sent in vain.
+        let index = try self.index(target)
+        return try BulkStream(index: index.name, budget: self.context.bodyBudget)
     }
 }
 
@@ -44,7 +59,41 @@ struct BulkRequest {
     var commands: [Command] = []
     var plan = BulkPlan()
 
-    init(_ bytes: UnsafeRawBufferPointer, index: IndexName, scratch: DecodeScratch) throws(RequestError) {
+    /// - Parameters:
+    ///   - bytes: The whole body.
+    ///   - index: Where the vectors go.
+    ///   - binaryDimensions: Components of a vector in a binary body; nil for JSON.
+    ///   - scratch: To decode in.
+    /// - Throws: 400 when the body cannot be read.
+    init(
+        _ bytes: UnsafeRawBufferPointer,
+        index: IndexName,
+        binaryDimensions: Int?,
+        scratch: DecodeScratch
+    ) throws(RequestError) {
+        if let binaryDimensions {
+            try self.init(BinaryRecords(bytes, dimensions: binaryDimensions), index: index, scratch: scratch)
+        } else {
+            try self.init(json: bytes, index: index, scratch: scratch)
+        }
+        guard self.plan.total > 0 else {
+            throw .badRequest("At least one vector is required")
+        }
+    }
+
+    private init(_ records: BinaryRecords, index: IndexName, scratch: DecodeScratch) throws(RequestError) {
+        var records = records
+        while let record = try records.next() {
+            guard self.plan.total < bulkItemsMax else {
+                throw .tooManyVectors
+            }
+            self.take(index: index, scratch: scratch) { () throws(RequestError) in
+                try VectorFields(record, scratch: scratch)
+            }
+        }
+    }
+
+    private init(json bytes: UnsafeRawBufferPointer, index: IndexName, scratch: DecodeScratch) throws(RequestError) {
         var isTooLong = false
         self = try decodeBody(bytes) { reader throws(JSONError) in
             var request = BulkRequest()
@@ -71,10 +120,7 @@ struct BulkRequest {
             return request
         }
         guard !isTooLong else {
-            throw .badRequest("at most \(bulkItemsMax) vectors are allowed in one request")
-        }
-        guard self.plan.total > 0 else {
-            throw .badRequest("At least one vector is required")
+            throw .tooManyVectors
         }
     }
 
@@ -85,11 +131,21 @@ struct BulkRequest {
         index: IndexName,
         scratch: DecodeScratch
     ) throws(JSONError) {
+        let fields = try reader.takeNull() ? VectorFields() : VectorFields(&reader, scratch: scratch)
+        self.take(index: index, scratch: scratch) { fields }
+    }
+
+    /// Takes one vector, or notes what is wrong with it.
+    private mutating func take(
+        index: IndexName,
+        scratch: DecodeScratch,
+        _ read: () throws(RequestError) -> VectorFields
+    ) {
         let position = self.plan.total
         self.plan.total += 1
-        let fields = try reader.takeNull() ? VectorFields() : VectorFields(&reader, scratch: scratch)
         var id: VectorID?
         do throws(RequestError) {
+            let fields = try read()
             let known = try fields.id(scratch)
             id = known
             self.commands.append(
@@ -147,20 +203,26 @@ struct BulkPlan: Sendable {
             body.integer(self.total - errors.count)
             body.raw(#","failed":"#)
             body.integer(errors.count)
-            if !errors.isEmpty {
-                body.raw(#","errors":["#)
-                for (place, error) in errors.enumerated() {
-                    body.bulkError(error, isFirst: place == 0)
-                }
-                body.raw("]")
-            }
+            body.bulkErrors(errors)
             body.raw("}")
         }
     }
 }
 
 extension ResponseWriter {
-    fileprivate mutating func bulkError(_ error: BulkError, isFirst: Bool) {
+    /// The errors of a bulk request as a further member, if there are any.
+    mutating func bulkErrors(_ errors: [BulkError]) {
+        guard !errors.isEmpty else {
+            return
+        }
+        self.raw(#","errors":["#)
+        for (place, error) in errors.enumerated() {
+            self.bulkError(error, isFirst: place == 0)
+        }
+        self.raw("]")
+    }
+
+    private mutating func bulkError(_ error: BulkError, isFirst: Bool) {
         self.raw(isFirst ? #"{"index":"# : #",{"index":"#)
         self.integer(error.position)
         if let id = error.id {

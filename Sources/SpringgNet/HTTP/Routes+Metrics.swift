@@ -57,6 +57,12 @@ extension Worker {
             "Open connections.",
             workers.reduce(0) { $0 + $1.connections }
         )
+        text.single(
+            "springg_searches_cancelled_total",
+            .counter,
+            "Searches that were ended since nobody waited for them any more.",
+            self.context.metrics.cancelledSearches.load(ordering: .relaxed)
+        )
         let hits = "springg_limit_hits_total"
         text.family(hits, .counter, "Requests and connections that ran into a limit.")
         for limit in Limit.allCases {

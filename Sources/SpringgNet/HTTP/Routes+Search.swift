@@ -1,3 +1,4 @@
+import CSpringg
 import NIOCore
 import NIOHTTP1
 import SpringgProjections
@@ -10,31 +11,53 @@ extension Worker {
     /// other requests.
     private static let inlineSearchBytesMax = 512 << 10
 
-    func search(_ target: Target, _ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
+    func search(
+        _ target: Target,
+        _ body: ByteBuffer,
+        from connection: HTTPConnection
+    ) throws(RequestError) -> Answer? {
         let name = try self.indexName(target)
-        let request = try body.withBytes { bytes throws(RequestError) in
-            try SearchRequest(bytes, scratch: self.scratch)
+        let items = try connection.query()
+        let isBinary = connection.mediaType == .float32
+        let request: SearchRequest
+        if isBinary {
+            request = try body.withBytes { bytes throws(RequestError) in
+                let index = try self.index(target)
+                guard bytes.count == index.dimensions * 4 else {
+                    throw .binaryLength(bytes.count, index, isBatch: false)
+                }
+                return try SearchRequest(binary: bytes, items, scratch: self.scratch)
+            }
+        } else {
+            let fields = try RowFields(items, else: Search.usualFields)
+            request = try body.withBytes { bytes throws(RequestError) in
+                try SearchRequest(bytes, scratch: self.scratch, fields: fields)
+            }
         }
         guard let index = self.context.database.index(name) else {
             throw .indexNotFound(name)
         }
-        guard request.query.vectorCount == index.dimensions || request.query.vectorCount == 0 else {
-            throw RequestError(
-                .badRequest,
-                "query dimension mismatch: expected \(index.dimensions), got \(request.query.vectorCount)",
-                code: .dimensionMismatch
-            )
-        }
-        let query = try request.query.vector(self.scratch)
-        let search = Search(k: request.k, ef: request.ef, explains: request.explains, boost: request.boost)
-        if index.searchCostBytes(k: search.fetchCount, ef: request.ef) <= Self.inlineSearchBytesMax {
-            return try search.run(index, query)
+        let (search, query) = try request.checked(against: index, self.scratch)
+        if index.searchCostBytes(k: search.fetchCount, ef: search.ef) <= Self.inlineSearchBytesMax {
+            return try search.run(index, query, nil)
         }
         let copy = Array(query)
-        self.offload(ticket) { () throws(RequestError) in
-            try copy.withUnsafeBufferPointer { query throws(RequestError) in try search.run(index, query) }
+        self.offload(connection.ticket) { cancellation throws(RequestError) in
+            try copy.withUnsafeBufferPointer { query throws(RequestError) in
+                try search.run(index, query, cancellation)
+            }
         }
         return nil
+    }
+}
+
+extension RequestError {
+    /// A binary body that does not hold what the index has.
+    static func binaryLength(_ count: Int, _ index: VectorIndex, isBatch: Bool) -> RequestError {
+        let size = index.dimensions * 4
+        let wanted = isBatch ? "a multiple of \(size)" : "\(size)"
+        let text = "the body has \(count) bytes, but must have \(wanted): 4 for each of \(index.dimensions) dimensions"
+        return RequestError(.badRequest, text, code: .dimensionMismatch)
     }
 }
 
@@ -44,14 +67,38 @@ struct Search: Sendable {
     let ef: Int?
     let explains: Bool
     let boost: RecencyBoost?
+    let fields: RowFields
 
     /// Rows to look for.
     var fetchCount: Int { self.boost == nil ? self.k : RecencyBoost.fetchCount(k: self.k) }
 
-    func run(_ index: VectorIndex, _ query: UnsafeBufferPointer<Float>) throws(RequestError) -> Answer {
-        let answer: Answer? = index.withPlannedHits(query: query, k: self.fetchCount, ef: self.ef) { hits, plan in
-            var body = ResponseWriter(capacity: 64 + min(hits.count, self.k) * 192)
-            body.raw(#"{"status":"success","data":["#)
+    /// What a hit has when the request does not say.
+    static let usualFields: RowFields = [.score, .metadata]
+    /// Bytes of a hit as they are guessed: id, score and some metadata.
+    private static let hitBytes = 192
+
+    func run(
+        _ index: VectorIndex,
+        _ query: UnsafeBufferPointer<Float>,
+        _ cancellation: Cancellation?
+    ) throws(RequestError) -> Answer {
+        var body = ResponseWriter(capacity: 64 + min(self.k, 100) * Self.hitBytes)
+        body.raw(#"{"status":"success","data":["#)
+        try self.write(index, query, cancellation, to: &body)
+        body.raw("}\n")
+        return Answer(.ok, contentType: .json, body: body)
+    }
+
+    /// Writes the hits and the end of their array, and behind it how they were found if that is wanted.
+    func write(
+        _ index: VectorIndex,
+        _ query: UnsafeBufferPointer<Float>,
+        _ cancellation: Cancellation?,
+        to body: inout ResponseWriter
+    ) throws(RequestError) {
+        let isWhole = index.withPlannedHits(query: query, k: self.fetchCount, ef: self.ef, cancellation: cancellation) {
+            hits,
+            plan in
             let isWhole =
                 self.boost.map { self.write(self.rank(hits, $0), of: hits, to: &body) }
                 ?? self.write(hits, to: &body)
@@ -59,13 +106,15 @@ struct Search: Sendable {
             if self.explains {
                 self.write(plan, to: &body)
             }
-            body.raw("}\n")
-            return isWhole ? Answer(.ok, contentType: .json, body: body) : nil
+            return isWhole
         }
-        guard let answer else {
+        guard cancellation?.isCancelled != true else {
+            // Nobody reads this: the connection has answered 504, or is gone.
+            throw RequestError(.gatewayTimeout, "Request timeout")
+        }
+        guard isWhole else {
             throw .badRequest("the results are larger than \(responseBytesMax) bytes; ask for a smaller k")
         }
-        return answer
     }
 
     private func write(_ plan: SearchPlan, to body: inout ResponseWriter) {
@@ -126,14 +175,24 @@ struct Search: Sendable {
 
     /// - Returns: False when the answer would become too large.
     private func write(_ hit: SearchHit, score: Float, isFirst: Bool, to body: inout ResponseWriter) -> Bool {
-        guard body.count + hit.metadata.count <= responseBytesMax else {
+        // Bytes of a number at most.
+        let vectorBytes = self.fields.contains(.vector) ? hit.vector.count * Int(SPRINGG_NUMBER_MAX) : 0
+        guard body.count + hit.metadata.count + vectorBytes <= responseBytesMax else {
             return false
         }
         body.raw(isFirst ? #"{"id":"# : #",{"id":"#)
         body.string(hit.id)
-        body.raw(#","score":"#)
-        body.float(score)
-        body.metadata(hit.metadata)
+        if self.fields.contains(.score) {
+            body.raw(#","score":"#)
+            body.float(score)
+        }
+        if self.fields.contains(.vector) {
+            body.raw(#","vector":"#)
+            body.floats(hit.vector)
+        }
+        if self.fields.contains(.metadata) {
+            body.metadata(hit.metadata)
+        }
         body.raw("}")
         return true
     }

@@ -36,12 +36,13 @@ extension Worker {
         return nil
     }
 
-    func getVector(_ target: Target) throws(RequestError) -> Answer {
+    func getVector(_ target: Target, _ items: QueryItems) throws(RequestError) -> Answer {
+        let fields = try RowFields(items, else: [.vector, .metadata])
         let index = try self.index(target)
         let id = try self.vectorID(target)
         let answer = index.withRow(id) { row in
             // Numbers of nine digits and their commas are what embeddings mostly are.
-            Answer.success(capacity: 256 + row.vector.count * 12 + row.metadata.count) { $0.row(row) }
+            Answer.success(capacity: 256 + row.vector.count * 12 + row.metadata.count) { $0.row(row, fields) }
         }
         guard let answer else {
             throw RequestError(.vectorNotFound(id))
@@ -52,12 +53,16 @@ extension Worker {
 
 extension ResponseWriter {
     /// A stored vector: id, numbers as they were sent, metadata if there is any.
-    mutating func row(_ row: Row) {
+    mutating func row(_ row: Row, _ fields: RowFields = [.vector, .metadata]) {
         self.raw(#"{"id":"#)
         self.string(row.id)
-        self.raw(#","vector":"#)
-        self.floats(row.vector)
-        self.metadata(row.metadata)
+        if fields.contains(.vector) {
+            self.raw(#","vector":"#)
+            self.floats(row.vector)
+        }
+        if fields.contains(.metadata) {
+            self.metadata(row.metadata)
+        }
         self.raw("}")
     }
 

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import SpringgProjections
+import Synchronization
 
 /// What remains to be said once the log has taken or refused the commands of a write.
 enum PendingWrite: Sendable {
@@ -11,6 +12,8 @@ enum PendingWrite: Sendable {
     case delete(VectorID)
     case mark(MarkName)
     case bulk(BulkPlan)
+    /// One batch of a bulk request that is still arriving.
+    case stream
     case replicate(ReplicationPlan)
     case replicateBatch(ReplicationPlan)
 
@@ -23,7 +26,7 @@ enum PendingWrite: Sendable {
             return plan.answer(results)
         case .replicateBatch(let plan):
             return plan.batchAnswer(results)
-        case .createIndex, .deleteIndex, .add, .update, .delete, .mark:
+        case .createIndex, .deleteIndex, .add, .update, .delete, .mark, .stream:
             switch (self, results[0]) {
             case (_, .failure(let error)): return .failure(RequestError(error))
             case (.mark(let name), .success(let receipt)): return receipt.answer(forMark: name)
@@ -51,7 +54,7 @@ enum PendingWrite: Sendable {
         case .add(let id): Self.vectorAnswer(id, #","added":true}"#)
         case .update(let id): Self.vectorAnswer(id, #","updated":true}"#)
         case .delete(let id): Self.vectorAnswer(id, #","deleted":true}"#)
-        case .mark, .bulk, .replicate, .replicateBatch: .success { $0.raw("null") }
+        case .mark, .bulk, .stream, .replicate, .replicateBatch: .success { $0.raw("null") }
         }
     }
 
@@ -81,17 +84,21 @@ extension Worker {
         case .live: return self.live()
         case .ready: return self.ready()
         case .metrics: return self.metricsText()
+        case .page: return self.page()
+        case .apiDescription: return self.apiDescription()
         case .nodeStats: return self.nodeStats()
+        case .events: return try self.events(from: connection)
         case .listIndexes, .internalIndexes: return self.listIndexes()
         case .createIndex: return try self.createIndex(target, body, ticket)
         case .deleteIndex: return try self.deleteIndex(target, ticket)
         case .indexStats: return try self.indexStats(target)
         case .addVector: return try self.addVector(target, body, ticket)
-        case .bulkAdd: return try self.bulkAdd(target, body, permit, ticket)
-        case .getVector: return try self.getVector(target)
+        case .bulkAdd: return try self.bulkAdd(target, body, permit, from: connection)
+        case .getVector: return try self.getVector(target, connection.query())
         case .updateVector: return try self.updateVector(target, body, ticket)
         case .deleteVector: return try self.deleteVector(target, ticket)
-        case .search: return try self.search(target, body, ticket)
+        case .search: return try self.search(target, body, from: connection)
+        case .searchBatch: return try self.searchBatch(target, body, from: connection)
         case .listMarks: return self.listMarks()
         case .setMark: return try self.setMark(body, ticket)
         case .clusterStatus: return try self.clusterStatus(localAddress: connection.localAddress)
@@ -142,14 +149,26 @@ extension Worker {
 
     /// Runs work that is too long for an event loop on a thread of the pool.
     func offload(_ ticket: Ticket, _ work: @escaping @Sendable () throws(RequestError) -> Answer?) {
+        self.offload(ticket) { _ throws(RequestError) in try work() }
+    }
+
+    /// The same for work that ends soon when it is cancelled: by its time-out, or since its client is gone.
+    func offload(_ ticket: Ticket, _ work: @escaping @Sendable (Cancellation) throws(RequestError) -> Answer?) {
+        let cancellation = Cancellation()
+        self.hold(cancellation, for: ticket)
         let deadline = NIODeadline.now().after(self.timeouts.request)
-        self.context.threads.submit { [mailbox] state in
+        self.context.threads.submit { [mailbox, context] state in
             // Work that has waited until nobody wants its answer any more is not begun.
-            guard case .active = state, NIODeadline.now() < deadline else {
+            guard case .active = state, NIODeadline.now() < deadline, !cancellation.isCancelled else {
                 return
             }
+            defer {
+                if cancellation.isCancelled {
+                    context.metrics.cancelledSearches.wrappingAdd(1, ordering: .relaxed)
+                }
+            }
             do throws(RequestError) {
-                if let answer = try work() {
+                if let answer = try work(cancellation) {
                     mailbox.post(ticket, .answer(answer))
                 }
             } catch {

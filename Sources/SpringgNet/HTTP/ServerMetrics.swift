@@ -89,6 +89,8 @@ final class ServerMetrics: Sendable {
     private let workers = Mutex<[WorkerMetrics]>([])
     /// Connections turned away: counted before any loop knows them, and seldom.
     let refusedConnections = Atomic<Int>(0)
+    /// Searches that were ended before they had an answer; counted on the threads that search.
+    let cancelledSearches = Atomic<Int>(0)
 
     /// Counts for one more event loop.
     func makeWorkerMetrics() -> WorkerMetrics {

@@ -14,6 +14,10 @@ public struct ServerOptions: Sendable {
     public var searchThreads = 0
     /// The HS256 secret, or nil for none.
     public var jwtSecret: String?
+    /// Further secrets that tokens may be signed with.
+    public var jwtSecrets: [TokenKey] = []
+    /// Who may say on whose behalf a request comes.
+    public var trustedProxies = TrustedProxies()
     /// True when everything under `/api` but `/api/health` needs a token.
     public var requireJWT = false
     /// Dimensions that the command line uses where its user names none; creating an index always names them.
@@ -67,6 +71,11 @@ public struct ServerOptions: Sendable {
     package var cluster: ClusterService?
     /// How replication to a node goes; nil for one that nothing is known of.
     package var replication: (@Sendable (_ node: String) -> PeerReplication?)?
+
+    /// All secrets.
+    var tokenKeys: TokenKeys {
+        TokenKeys([TokenKey(id: nil, secret: self.jwtSecret ?? "")] + self.jwtSecrets)
+    }
 
     /// Options with the defaults: no authentication, all limits on.
     public init() {}

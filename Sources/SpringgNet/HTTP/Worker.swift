@@ -129,7 +129,7 @@ final class Worker {
         self.context = context
         self.mailbox = mailbox
         self.authenticator = Authenticator(
-            secret: context.limits.jwtSecret,
+            keys: context.limits.tokenKeys,
             requiresToken: context.limits.requireJWT
         )
         self.heads = HeadEncoder(now: CivilTime.now())
@@ -164,6 +164,11 @@ final class Worker {
     /// Goes on with a request that has waited.
     func resume(_ ticket: Ticket, _ error: RequestError?) {
         self.connections[ticket.connection]?.resume(request: ticket.request, error)
+    }
+
+    /// Has work cancelled when the request that it is for is given up.
+    func hold(_ cancellation: Cancellation, for ticket: Ticket) {
+        self.connections[ticket.connection]?.hold(cancellation)
     }
 
     // MARK: Time

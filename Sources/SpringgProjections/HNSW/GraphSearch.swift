@@ -58,16 +58,23 @@ enum GraphSearch {
         at moment: LSN,
         _ scratch: WalkScratch,
         plan: inout SearchPlan,
+        cancellation: Cancellation? = nil,
         accepting predicate: ((UInt32) -> Bool)? = nil
     ) -> [ExactSearch.Candidate]? {
         scratch.distances = 0
         scratch.nodesVisited = 0
+        scratch.cancellation = cancellation
+        defer { scratch.cancellation = nil }
         return ExactSearch.withScorer(query, store) { scorer in
             var best = BoundedHeap(capacity: k)
             // First the rows that are not linked, then the walk: one that is being linked meanwhile is met at least once.
             var scanned: [Range<UInt32>] = []
             var scan = UnlinkedScan(scorer, scratch)
-            plan.unindexedScanned = store.forEachUnlinkedRun(at: moment) { slot, rows, scales, count in
+            plan.unindexedScanned = store.forEachUnlinkedRun(at: moment, unless: cancellation) {
+                slot,
+                rows,
+                scales,
+                count in
                 scan.offer(slot, rows, scales, count, to: &best, accepting: predicate)
                 scanned.append(slot..<slot + UInt32(count))
             }

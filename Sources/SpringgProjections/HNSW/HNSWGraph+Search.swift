@@ -143,10 +143,10 @@ extension HNSWGraph {
         _ scratch: WalkScratch,
         accepting predicate: ((UInt32) -> Bool)? = nil
     ) {
-        let pool = scratch.pool
+        let (pool, cancellation) = (scratch.pool, scratch.cancellation)
         var cursor = 0
         var asked = HNSWGraph.none
-        while cursor < scratch.count {
+        while cursor < scratch.count, cancellation?.isCancelled != true {
             let candidate = pool[cursor]
             cursor &+= 1
             if candidate & Candidate.expanded != 0 { continue }

@@ -39,6 +39,9 @@ final class WalkScratch: @unchecked Sendable {
     private var queries: UnsafeMutableRawPointer
     private var queryCapacity = 64
 
+    /// Ends the walk, if anything does.
+    var cancellation: Cancellation?
+
     // What was done, for whoever asks.
     var distances = 0
     var nodesVisited = 0

@@ -13,7 +13,7 @@ extension VectorIndex {
         query.withUnsafeBufferPointer { query in
             resources.epochs.withSnapshot { moment in
                 var plan = SearchPlan()
-                let scores = nearest(query, k, ef, nil, moment, &plan, nil).map(\.score)
+                let scores = nearest(query, k, ef, nil, moment, &plan, nil, nil).map(\.score)
                 // Without the graph there is nothing to learn.
                 guard plan.method == .hnsw else { return }
                 let exact = exactScores(query, k, moment, while: goesOn)
