@@ -1,6 +1,8 @@
 import SpringgLog
 
-/// What commands may fill; 0 is no limit. Events from elsewhere are never refused for it.
+/// What commands may fill; 0 is no limit.
+///
+/// Events from elsewhere are never refused for it.
 package struct WriteLimits: Sendable {
     var vectorsPerIndex: Int
     var memoryBytes: Int

@@ -12,8 +12,6 @@ extension Node {
         var isElected: @Sendable () -> Bool = { true }
         /// The archive holds these events.
         var archived: @Sendable (VersionVector) -> Void = { _ in }
-        /// A round of this node has ended well, at this Unix time in milliseconds.
-        var succeeded: @Sendable (UInt64) -> Void = { _ in }
     }
 
     /// Makes the archiver that the settings want; nil when they want none.
@@ -44,7 +42,6 @@ extension Node {
         }
         var listeners = Archiver.Listeners()
         listeners.archived = hooks.archived
-        listeners.succeeded = hooks.succeeded
         listeners.floor = { [weak database] in database?.hold(archived: $0) }
         listeners.failed = { logger.error("Nothing is archived for now: \($0)") }
         listeners.recovered = { logger.info("Archiving goes on") }
@@ -69,7 +66,6 @@ extension Node {
         var hooks = ArchiveHooks()
         hooks.archived = { acks.archiveHolds($0) }
         if let cluster {
-            hooks.succeeded = { cluster.archives(lastAt: $0) }
             let interval = UInt64(settings[Keys.s3SyncInterval].milliseconds)
             hooks.isElected = { cluster.isElected(intervalMilliseconds: interval) }
         }

@@ -61,7 +61,9 @@ import Testing
                 connection.send(Array((String(piece.count, radix: 16) + "\r\n").utf8) + piece + Array("\r\n".utf8))
             }
             connection.send("0\r\n\r\n")
-            #expect(connection.receive(until: "}}").contains(#""data":{"total":40,"success":40,"failed":0},"receipt":"#))
+            #expect(
+                connection.receive(until: "}}").contains(#""data":{"total":40,"success":40,"failed":0},"receipt":"#)
+            )
             #expect(try client.request("GET", "/api/indexes").data()[0]?["count"]?.int == 40)
         }
     }
@@ -86,7 +88,9 @@ import Testing
             send(500..<2500)
             let after = try ProcessUsage(pid: getpid()).residentBytes
             connection.send("0\r\n\r\n")
-            #expect(connection.receive(until: "}}").contains(#""data":{"total":2500,"success":2500,"failed":0},"receipt":"#))
+            #expect(
+                connection.receive(until: "}}").contains(#""data":{"total":2500,"success":2500,"failed":0},"receipt":"#)
+            )
             #expect(after - before < 64 << 20, "\((after - before) >> 20) MiB more for 115 MiB of lines")
         }
     }

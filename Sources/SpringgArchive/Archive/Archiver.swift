@@ -36,8 +36,6 @@ package final class Archiver: @unchecked Sendable {
     package struct Listeners: Sendable {
         /// The archive holds these events, durably.
         package var archived: @Sendable (VersionVector) -> Void = { _ in }
-        /// A round of this node has ended well, whether there was anything to archive or not: when, in Unix milliseconds.
-        package var succeeded: @Sendable (UInt64) -> Void = { _ in }
         /// The log may be removed up to here.
         package var floor: @Sendable (LSN) -> Void = { _ in }
         /// A round has failed; once for each reason, until one ends well.
@@ -211,7 +209,6 @@ package final class Archiver: @unchecked Sendable {
         }
 
         private mutating func tell(_ core: ArchiverCore) {
-            if let last = core.lastSuccess, last != success { listeners.succeeded(last) }
             success = core.lastSuccess
             let reason = core.failure.map { "\($0)" }
             if let reason, reason != failure { listeners.failed(reason) }
