@@ -80,15 +80,17 @@ struct ArchiveGoldenTests {
         manifest.pages = [ArchiveManifest.page(0, of: [earlier]).page]
         manifest.pagesMade = 1
         manifest.segments = [segment]
-        manifest.snapshots = [
-            .init(
-                id: "001700000000000.00001-\(segment.origin)",
-                highestHLC: segment.oldest,
-                heads: ArchiveManifest.heads(of: [earlier]),
-                bytes: 200,
-                hash: hash
-            )
-        ]
+        // Any snapshot, to be changed into one that is always the same.
+        let store = MemoryStore()
+        let node = try ArchiveNode(1, store, ArchiveOptions(), ArchiveNode.TestClock())
+        try node.write(.mark(name: "m"))
+        node.round()
+        var snapshot = try #require(try ArchiveReader(from: store).newest()?.snapshots.first)
+        snapshot.id = "001700000000000.00001-\(segment.origin)"
+        snapshot.highestHLC = segment.oldest
+        snapshot.heads = ArchiveManifest.heads(of: [earlier])
+        (snapshot.bytes, snapshot.hash) = (200, hash)
+        manifest.snapshots = [snapshot]
         manifest.sweep.begun = 1_700_000_000_000
         manifest.sweep.blocks = [hash]
         try ArchiveGoldenTests.keep("archive-v1.json", manifest.encoded())
