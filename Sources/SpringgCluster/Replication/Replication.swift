@@ -180,6 +180,8 @@ package struct Replication: Sendable {
             peer.requests += 1
             peer.events += UInt64(events)
             peer.bytes += UInt64(bytes)
+            // A full batch has more behind it: gathering is for those who wait for company.
+            if case .ship(_, _, let bytesMax) = exchange.kind, bytes >= bytesMax { peer.shippedAt = nil }
             take(message, shipped: events, gaps: gaps, from: &peer, now)
         case .pulled(let appended, let refused, let isOutOfReach):
             noteSuccess(&peer)
