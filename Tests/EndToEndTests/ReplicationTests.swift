@@ -92,7 +92,8 @@ extension EndToEnd {
             let fresh = try API(b.node.flags.merging(["node-id": "d", "data-path": b.node.directory + "/new"]) { $1 })
             #expect(try Self.agree([a, c, fresh]), Self.log([a, c, fresh]))
             for node in [a, c, fresh] {
-                #expect(try node.count("i") == acknowledged.all.count)
+                // One write of the node that was killed may be stored without its client having heard of it.
+                #expect(try (0...1).contains(node.count("i") - acknowledged.all.count))
                 for id in deleted { #expect(try node.vector("i", id).status == 404) }
             }
             for (id, value) in acknowledged.all {
