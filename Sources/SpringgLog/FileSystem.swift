@@ -13,7 +13,7 @@ public protocol FileSystem: Sendable {
     func link(_ existing: String, to new: String) throws(FileSystemError)
     /// What stands at a path; a symbolic link is not followed.
     func status(_ path: String) throws(FileSystemError) -> FileStatus
-    /// Removes a file; durable after `syncDirectory`.
+    /// Removes a file, or a directory that is empty; durable after `syncDirectory`.
     func remove(_ path: String) throws(FileSystemError)
     /// Makes creations, renames and removals in a directory survive power loss.
     func syncDirectory(_ path: String) throws(FileSystemError)

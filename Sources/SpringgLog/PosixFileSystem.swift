@@ -109,7 +109,7 @@ public struct PosixFileSystem: FileSystem {
 
     /// See `FileSystem`.
     public func remove(_ path: String) throws(FileSystemError) {
-        guard unlink(path) == 0 else { throw .last("unlink", path) }
+        guard Glibc.remove(path) == 0 else { throw .last("remove", path) }
     }
 
     /// See `FileSystem`.

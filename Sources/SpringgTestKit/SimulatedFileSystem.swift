@@ -283,9 +283,14 @@ public final class SimulatedFileSystem: FileSystem {
     /// See `FileSystem`.
     public func remove(_ path: String) throws(FileSystemError) {
         try call("unlink", path) { state throws(FileSystemError) in
-            guard state.names.removeValue(forKey: path) != nil else {
-                throw FileSystemError(operation: "unlink", path: path, code: ENOENT)
+            guard state.names.removeValue(forKey: path) == nil else { return }
+            guard state.directories.contains(path) else {
+                throw FileSystemError(operation: "remove", path: path, code: ENOENT)
             }
+            guard !state.names.keys.contains(where: { $0.hasPrefix(path + "/") }) else {
+                throw FileSystemError(operation: "remove", path: path, code: ENOTEMPTY)
+            }
+            state.directories.remove(path)
         }
     }
 

@@ -9,21 +9,24 @@ struct RestoreCommand: ParsableCommand {
         commandName: "restore",
         abstract: "Restore a moment of the past into a new data directory.",
         discussion: """
-            Reads a data directory (also of a running server), a directory of log segments, or a store of snapshots; \
-            with several --from, snapshots stand in for what a trimmed log no longer holds. Nothing of it is changed.
+            Reads an archive (s3://BUCKET/PREFIX, file:///DIRECTORY), a data directory (also of a running server), a \
+            directory of log segments, or a store of snapshots; with several --from, snapshots stand in for what a \
+            trimmed log no longer holds. Nothing of it is changed.
 
             The moment is \(RestoreTarget.rule). State is that of all events with a clock reading of at most that time \
             or HLC; for an event or a mark, of all events up to its version (HLC, then origin), itself included. With \
             --exclusive the named moment itself is left out.
 
             The new directory must be empty or missing. Where the log reaches back to its beginning all of its events up \
-            to the moment are kept; the directory writes its own events as a new origin. Until it is complete it holds a \
-            file RESTORING, and no server starts on it; an interrupted restore is run again.
+            to the moment are kept; from an archive the newest snapshot that is not beyond the moment and the events \
+            behind it. The directory writes its own events as a new origin. Until it is complete it holds a file RESTORING, \
+            and no server starts on it; an interrupted restore is run again, and fetches only what it has not fetched.
 
             Examples:
               springg restore --from /var/lib/springg --to before-migration --data-path /srv/restored --dry-run
               springg restore --from /var/lib/springg --to 2026-11-22T09:30:00Z --data-path /srv/restored
               springg restore --from /var/lib/springg --from file:///backup --to 1763800000000.3 --data-path /srv/restored
+              springg restore --from s3://backups/springg --to 2026-11-22T09:30:00Z --dry-run
               springg restore --from s3://backups/springg --to latest --data-path /srv/restored
 
             A bucket is reached as s3_endpoint, s3_region and the other S3 settings say, with the credentials that AWS's \
@@ -35,7 +38,7 @@ struct RestoreCommand: ParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "A data directory, segments, or a store of snapshots (STORE#ID for one).",
+            "An archive, a data directory, segments, or a store of snapshots (STORE#ID for one).",
             valueName: "place"
         )
     )
@@ -98,7 +101,7 @@ struct RestoreCommand: ParsableCommand {
                     from: source,
                     into: dataPath,
                     origin: OriginID(using: &generator),
-                    progress: { lsn in progress.show("Restoring: LSN \(lsn)") }
+                    progress: { done in progress.show("Restoring: \(done)") }
                 )
                 progress.finish()
                 description.add(report, dataPath)
@@ -142,6 +145,7 @@ struct ProspectDescription {
                 "reads",
                 "\(counted(plan.segments.count, "segment")) with \(counted(Int(plan.events), "event"))"
                     + (blocks.isEmpty ? "" : ", \(counted(blocks.count, "block"))")
+                    + ", \(UInt64(blocks.reduce(0) { $0 + $1.storedBytes }) + plan.bytes) bytes"
             ),
             (
                 "last included",
@@ -182,14 +186,15 @@ struct ProspectDescription {
         guard let place else { return .null }
         return .object([
             "event": .string("\(place.version.origin):\(place.sequence)"), "hlc": .string("\(place.version.hlc)"),
-            "time": .string(place.version.hlc.utc), "lsn": .integer(Int64(place.lsn.rawValue)),
+            "time": .string(place.version.hlc.utc),
+            "lsn": place.lsn == .zero ? .null : .integer(Int64(place.lsn.rawValue)),
         ])
     }
 
     private static func line(_ place: EventPlace?, orElse none: String) -> String {
         guard let place else { return none }
-        return
-            "\(place.version.origin):\(place.sequence)  \(place.version.hlc.utc)  HLC \(place.version.hlc)  LSN \(place.lsn)"
+        return "\(place.version.origin):\(place.sequence)  \(place.version.hlc.utc)  HLC \(place.version.hlc)"
+            + (place.lsn == .zero ? "" : "  LSN \(place.lsn)")
     }
 }
 

@@ -68,7 +68,7 @@ struct SnapshotCommand: ParsableCommand {
                 guard let target = RestoreTarget(asOf) else { return }
                 let source = try Stores(file).source([path])
                 let prospect = try source.prospect(target, excluding: false, wantsHistory: false)
-                let state = try source.load(prospect) { progress.show("Reading the log: LSN \($0)") }
+                let state = try source.load(prospect) { progress.show("Reading the log: \($0)") }
                 let store = try Stores(file).open(to, createIfMissing: true)
                 let writer = SnapshotWriter(to: store) {
                     progress.show("Writing: \($0.entriesDone) of \($0.entriesTotal) rows")

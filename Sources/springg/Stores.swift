@@ -24,15 +24,20 @@ struct Stores {
         }
     }
 
+    /// The archive of the configuration; nil without one.
+    func archive(createIfMissing: Bool) throws -> (any ObjectStore)? {
+        let settings = try settings()
+        return try Node.archivePlace(settings).map { place in
+            try CommandFailure.wrap { try place.open(S3Options(settings), createIfMissing: createIfMissing) }
+        }
+    }
+
     /// What a restore reads from.
     func source(_ places: [String]) throws -> RestoreSource {
         try CommandFailure.wrap {
             var source = RestoreSource()
             for place in places {
-                try source.add(place, fileSystem: PosixFileSystem()) { place in
-                    let store = try open(place, createIfMissing: false)
-                    return try SnapshotReader(from: store).ids().isEmpty ? nil : store
-                }
+                try source.add(place, fileSystem: PosixFileSystem()) { try open($0, createIfMissing: false) }
             }
             return source
         }

@@ -138,7 +138,7 @@ struct History {
     func source(log: Bool = true, snapshots: String? = nil, disk: SimulatedFileSystem? = nil) throws -> RestoreSource {
         let disk = disk ?? self.disk
         var source = RestoreSource()
-        if log { try source.add(History.data, fileSystem: disk) { _ in nil } }
+        if log { try source.add(History.data, fileSystem: disk) { throw RestoreError.noSource($0) } }
         if let snapshots { try source.add("file://" + snapshots, fileSystem: disk) { _ in try openStore(disk) } }
         return source
     }

@@ -168,7 +168,7 @@ struct RestoreTests {
             #expect(second.digest == digest)
             second.close()
             var again = RestoreSource()
-            try again.add(RestoreTests.target, fileSystem: history.disk) { _ in nil }
+            try again.add(RestoreTests.target, fileSystem: history.disk) { throw RestoreError.noSource($0) }
             let prospect = try again.prospect(.event(RestoreTests.newOrigin, Sequence(2)), excluding: false)
             #expect(try again.load(prospect).materializer.digest == digest)
         }

@@ -103,7 +103,7 @@ package struct ArchiveManifest: Equatable, Sendable {
 }
 
 extension ArchiveManifest.Snapshot {
-    init(_ manifest: SnapshotManifest) throws(SnapshotError) {
+    package init(_ manifest: SnapshotManifest) throws(SnapshotError) {
         let bytes = try manifest.encoded()
         self.init(
             id: manifest.id,

@@ -43,6 +43,23 @@ public enum ObjectStoreError: Error, Sendable, Equatable, CustomStringConvertibl
     /// The store object was closed.
     case closed
 
+    /// True when it says something about the object, and not about the way to it.
+    var isOfTheObject: Bool {
+        switch self {
+        case .notFound, .damaged, .tooLarge, .invalidRange: true
+        default: false
+        }
+    }
+
+    /// What a call threw that may throw anything.
+    init(wrapping error: any Error, at place: String) {
+        switch error {
+        case let error as ObjectStoreError: self = error
+        case let error as FileSystemError: self = .localFile(error)
+        default: self = .unexpected(at: place, "\(error)")
+        }
+    }
+
     /// True when the same call may well succeed later without anybody doing anything.
     public var isTransient: Bool {
         switch self {

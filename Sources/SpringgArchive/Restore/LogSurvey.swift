@@ -6,8 +6,14 @@ package struct EventPlace: Equatable, Sendable {
     package var version: EventVersion
     /// Its number within its origin.
     package var sequence: Sequence
-    /// Its place in the log that it was read from.
+    /// Its place in the log that it was read from; zero in an archive, which has none.
     package var lsn: LSN
+
+    init(version: EventVersion, sequence: Sequence) {
+        self.version = version
+        self.sequence = sequence
+        lsn = .zero
+    }
 
     package init(_ record: LogRecord) {
         version = record.envelope.version
@@ -29,10 +35,13 @@ package struct SegmentFacts: Equatable, Sendable {
 
 /// What a log holds, gathered in one pass in constant memory for each segment and origin.
 package struct LogSurvey: Sendable {
+    /// Whether this is an archive, whose records have no place in a log.
+    package var isArchive = false
     /// The record before the first one that is here.
     package var trimmed = LSN.zero
     /// The last record that was read; what a running node writes meanwhile is not part of this.
     package var last = LSN.zero
+    /// Of an archive, in the order of their first versions.
     package var segments: [SegmentFacts] = []
     /// The first sequence of each origin that is here.
     package var first: [OriginID: Sequence] = [:]
@@ -109,13 +118,19 @@ package struct LogSurvey: Sendable {
             marks[name] = max(marks[name] ?? .none, version)
         }
         if let wanted, wanted.0 == origin, wanted.1 == envelope.sequence { target = EventPlace(record) }
-        if bound.holds(version) {
-            eventsIncluded += 1
-            if version > lastIncluded?.version ?? .none { lastIncluded = EventPlace(record) }
-        } else {
-            eventsExcluded += 1
-            if firstExcluded.map({ version < $0.version }) ?? true { firstExcluded = EventPlace(record) }
-        }
+        bound.holds(version) ? include(EventPlace(record), events: 1) : exclude(EventPlace(record), events: 1)
+    }
+
+    /// Counts events within the bound, of which `last` has the highest version.
+    mutating func include(_ last: EventPlace, events: UInt64) {
+        eventsIncluded += events
+        if last.version > lastIncluded?.version ?? .none { lastIncluded = last }
+    }
+
+    /// Counts events beyond the bound, of which `first` has the lowest version.
+    mutating func exclude(_ first: EventPlace, events: UInt64) {
+        eventsExcluded += events
+        if firstExcluded.map({ first.version < $0.version }) ?? true { firstExcluded = first }
     }
 }
 

@@ -18,6 +18,8 @@ package enum RestoreError: Error, Sendable, CustomStringConvertible {
     case log(LogError)
     /// A snapshot failed.
     case snapshot(SnapshotError)
+    /// The archive failed.
+    case archive(ArchiveError)
     /// A checkpoint cannot be used.
     case checkpoint(String)
     /// What was written does not read back as it should.
@@ -26,7 +28,7 @@ package enum RestoreError: Error, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .noSource(let path):
-            "\(path) holds neither a log nor snapshots. Name a data directory, a directory of segments, or a store of snapshots with --from."
+            "\(path) holds neither a log, nor an archive, nor snapshots. Name a data directory, a directory of segments, an archive or a store of snapshots with --from."
         case .unknownTarget(let target, let reason):
             "cannot find \(target): \(reason). `logdump show` lists events; `springg mark` lists marks."
         case .unreachable(let target, let reason): "\(target) cannot be restored: \(reason)."
@@ -35,6 +37,7 @@ package enum RestoreError: Error, Sendable, CustomStringConvertible {
         case .otherHistory(let reason): "\(reason). Give sources of one history."
         case .log(let error): "\(error)"
         case .snapshot(let error): "\(error)"
+        case .archive(let error): "\(error)"
         case .checkpoint(let reason):
             "\(reason). The log no longer reaches back to its beginning; use a snapshot with a further --from."
         case .unproven(let reason):
@@ -52,6 +55,8 @@ extension RestoreError {
             throw error
         } catch let error as SnapshotError {
             throw .snapshot(error)
+        } catch let error as ArchiveError {
+            throw .archive(error)
         } catch let error as ObjectStoreError {
             throw .snapshot(.store(error))
         } catch let error as LogError {

@@ -58,7 +58,7 @@ package struct RestorePlan: Equatable, Sendable {
     ///
     /// A log that reaches back to its beginning needs no base, and all of it is kept. Otherwise the newest checkpoint, and
     /// after that the newest snapshot, that holds nothing beyond the bound and that the log continues. Where only the state
-    /// is wanted, a checkpoint saves reading what is before it.
+    /// is wanted, checkpoint and snapshot save reading what is before them.
     /// - Throws: `.unreachable`, with what can be reached.
     package init(
         _ target: RestoreTarget,
@@ -79,12 +79,12 @@ package struct RestorePlan: Equatable, Sendable {
         if let checkpoint, log.trimmed > .zero || !wantsHistory {
             base = .checkpoint(checkpoint)
             keepsHistory = wantsHistory
+        } else if let snapshot, log.trimmed > .zero || !wantsHistory {
+            base = .snapshot(id: snapshot.id, snapshot.base)
+            keepsHistory = false
         } else if log.trimmed == .zero {
             base = .nothing
             keepsHistory = wantsHistory
-        } else if let snapshot {
-            base = .snapshot(id: snapshot.id, snapshot.base)
-            keepsHistory = false
         } else {
             throw .unreachable(target, reason: RestorePlan.whyUnreachable(bound, log, checkpoints, snapshots))
         }
@@ -125,6 +125,11 @@ package struct RestorePlan: Equatable, Sendable {
         _ checkpoints: [LogBase],
         _ snapshots: [SnapshotFacts]
     ) -> String {
+        guard !log.isArchive else {
+            return
+                "the archive no longer has all events before it, nor a snapshot that is old enough; `springg backups` shows "
+                + "what can be restored"
+        }
         let reachable =
             checkpoints.filter { $0.lsn >= log.trimmed }.map(\.highestHLC)
             + snapshots.filter { log.continues($0) }.map(\.highestHLC)
@@ -144,7 +149,7 @@ extension SnapshotFacts {
 
 extension LogSurvey {
     /// Whether every event beyond the snapshot is in the log, and the two have to do with each other.
-    fileprivate func continues(_ snapshot: SnapshotFacts) -> Bool {
+    func continues(_ snapshot: SnapshotFacts) -> Bool {
         let isWhole = first.allSatisfy { $0.value.rawValue <= snapshot.heads[$0.key].sequence.rawValue + 1 }
         let isRelated =
             snapshot.heads.origins.isEmpty || first.isEmpty || snapshot.heads.origins.contains { first[$0] != nil }

@@ -24,7 +24,8 @@ package struct RestoreReport: Sendable {
 ///
 /// It gets a log (all of the source's events up to the moment where the source has all; else those behind the base) and a
 /// checkpoint of the moment, and a new origin for what will be written there. While it is built a file `RESTORING` stands
-/// in it, durable before anything else: no node starts on it, and another restore begins again. The lock is held.
+/// in it, durable before anything else: no node starts on it, and another restore begins again, with the objects of an
+/// archive that were fetched before. The lock is held.
 package struct Restorer {
     private let fileSystem: any FileSystem
     private let segmentBytes: Int
@@ -42,7 +43,7 @@ package struct Restorer {
         from source: RestoreSource,
         into path: String,
         origin: OriginID,
-        progress: @escaping (UInt64) -> Void = { _ in }
+        progress: @escaping (RestoreProgress) -> Void = { _ in }
     ) throws(RestoreError) -> RestoreReport {
         try RestoreError.wrap {
             try checkEmpty(path)
@@ -58,6 +59,24 @@ package struct Restorer {
             try fileSystem.syncDirectory(path)
             return report
         }
+    }
+
+    /// Whether a directory is empty or missing, or was left by a restore to the same target that was interrupted.
+    package func canBegin(in path: String, to target: RestoreTarget) -> Bool {
+        guard let names = try? fileSystem.list(path), names.contains(RestoreMarker.fileName) else {
+            return (try? checkEmpty(path)) != nil
+        }
+        guard let file = try? fileSystem.open(path + "/" + RestoreMarker.fileName, .read) else { return false }
+        let expected = Restorer.text(of: target)
+        var found = [UInt8](repeating: 0, count: expected.count)
+        _ = found.withMutableBytes { try? file.read(at: 0, into: $0) }
+        return found == expected
+    }
+
+    private static func text(of target: RestoreTarget) -> [UInt8] {
+        Array(
+            "A restore to \(target) is being made here. Until this file is gone nothing may use the directory.\n".utf8
+        )
     }
 
     private func lock(_ path: String) throws -> any FileLock {
@@ -79,15 +98,12 @@ package struct Restorer {
 
     private func mark(_ path: String, _ target: RestoreTarget) throws {
         let file = try fileSystem.open(path + "/" + RestoreMarker.fileName, .create)
-        let text = Array(
-            "A restore to \(target) is being made here. Until this file is gone nothing may use the directory.\n".utf8
-        )
-        try text.withBytes { bytes throws(FileSystemError) in try file.write(bytes, at: 0) }
+        try Restorer.text(of: target).withBytes { bytes throws(FileSystemError) in try file.write(bytes, at: 0) }
         try file.sync()
         try fileSystem.syncDirectory(path)
     }
 
-    /// Removes what an interrupted restore left.
+    /// Removes what an interrupted restore left, but for the objects that it had fetched.
     private func clear(_ path: String) throws {
         for directory in [path + "/log", path + "/checkpoints"] {
             guard let names = try? fileSystem.list(directory), !names.isEmpty else { continue }
@@ -101,7 +117,7 @@ package struct Restorer {
         _ source: RestoreSource,
         _ path: String,
         _ origin: OriginID,
-        _ progress: @escaping (UInt64) -> Void
+        _ progress: @escaping (RestoreProgress) -> Void
     ) throws -> RestoreReport {
         var options = LogOptions()
         options.segmentBytes = segmentBytes
@@ -117,7 +133,13 @@ package struct Restorer {
             origin: origin,
             behind: behind
         )
-        let state = try source.load(prospect, copyingTo: writer, progress: progress)
+        let fetched = path + "/fetched"
+        let state = try source.load(
+            prospect,
+            copyingTo: writer,
+            fetching: (fetched, fileSystem),
+            progress: progress
+        )
         writer.close()
         guard case .closed? = writer.log.failure else { throw writer.log.failure ?? LogError.closed }
         if state.base.lsn > .zero {
@@ -130,6 +152,10 @@ package struct Restorer {
                 "the restored log ends with LSN \(outcome.lastLSN) instead of \(state.base.lsn)"
                     + (outcome.torn.map { " and a torn record: \($0)" } ?? "")
             )
+        }
+        if source.archive != nil {
+            for name in try fileSystem.list(fetched) { try fileSystem.remove(fetched + "/" + name) }
+            try fileSystem.remove(fetched)
         }
         let indexes = state.materializer.indexes
         return RestoreReport(

@@ -25,7 +25,11 @@ struct StateLoader {
     let last: LSN
     /// Nil when the plan needs no snapshot.
     let snapshot: (reader: SnapshotReader, manifest: SnapshotManifest)?
-    let progress: (UInt64) -> Void
+    /// Brings the objects of an archive; nil without one.
+    let fetch: ObjectFetch?
+    /// The segments of the archive that the plan needs.
+    let segments: [SegmentFacts]
+    let progress: (RestoreProgress) -> Void
 
     /// Reads base and log; `copy` is the log that is being made of the events, and begins where the plan says.
     func load(copyingTo copy: LogWriter? = nil) throws(RestoreError) -> PastState {
@@ -42,7 +46,7 @@ struct StateLoader {
                 _ = try LiveScan.run(files, from: start) { record throws(LogError) in
                     guard record.lsn <= last else { return }
                     try replay.take(record)
-                    if record.lsn.rawValue % 1024 == 0 { progress(record.lsn.rawValue) }
+                    if record.lsn.rawValue % 1024 == 0 { progress(RestoreProgress(lsn: record.lsn)) }
                 }
                 try copy?.commit()
             } catch {
@@ -50,9 +54,34 @@ struct StateLoader {
             }
             if let reason = replay.contradiction { throw .otherHistory(reason) }
             state = replay.state
+        } else if let fetch {
+            state = try replayArchive(fetch, state, copyingTo: copy)
         }
         state.materializer.publish()
         return state
+    }
+
+    private func replayArchive(
+        _ fetch: ObjectFetch,
+        _ state: PastState,
+        copyingTo copy: LogWriter?
+    ) throws(RestoreError) -> PastState {
+        try RestoreError.wrap {
+            var replay = Replay(base: state.base, history: false, bound: bound, copy: copy, state: state)
+            var merge = ArchiveMerge(segments, through: fetch)
+            var records = 0
+            try merge.forEach { record in
+                // All that follow are beyond it too.
+                guard bound.holds(record.envelope.version) else { return false }
+                try replay.take(record)
+                records += 1
+                if records % 1024 == 0 { progress(RestoreProgress(fetch, lsn: replay.state.base.lsn)) }
+                return replay.contradiction == nil
+            }
+            if let reason = replay.contradiction { throw RestoreError.otherHistory(reason) }
+            try copy?.commit()
+            return replay.state
+        }
     }
 
     private func restoreBase() throws(RestoreError) -> (Materializer, LogBase) {

@@ -24,6 +24,16 @@ public struct S3Options: Sendable {
     /// AWS, with the bucket's own encryption.
     public init() {}
 
+    /// As the variables say that the server's settings have (`SPRINGG_S3_…`), and AWS's own for the region.
+    ///
+    /// An endpoint that none of these names is looked up in AWS's variables when the bucket is opened.
+    public init(environment: (String) -> String?) {
+        func value(_ names: String...) -> String? { names.lazy.compactMap(environment).first { !$0.isEmpty } }
+        region = value("SPRINGG_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION") ?? region
+        endpoint = value("SPRINGG_S3_ENDPOINT") ?? ""
+        forcesPathStyle = value("SPRINGG_S3_FORCE_PATH_STYLE") == "true"
+    }
+
     /// Parts that an upload may have.
     static let partsMax = 10_000
 }

@@ -9,10 +9,17 @@ package struct SnapshotReader {
     private static let snapshotsMax = 1_000_000
 
     private let store: any ObjectStore
+    private let fetch: ObjectFetch?
     private let progress: (SnapshotProgress) -> Void
 
-    package init(from store: any ObjectStore, progress: @escaping (SnapshotProgress) -> Void = { _ in }) {
+    /// Reads blocks one by one, or takes them from a `fetch` that has all of them in its list.
+    package init(
+        from store: any ObjectStore,
+        through fetch: ObjectFetch? = nil,
+        progress: @escaping (SnapshotProgress) -> Void = { _ in }
+    ) {
         self.store = store
+        self.fetch = fetch
         self.progress = progress
     }
 
@@ -111,7 +118,7 @@ package struct SnapshotReader {
                     }
                 } catch {
                     // A store that cannot be read says nothing about the snapshot.
-                    if case .store(let cause) = error, !SnapshotReader.isOfTheObject(cause) { throw error }
+                    if case .store(let cause) = error, !cause.isOfTheObject { throw error }
                     findings.append(error)
                 }
                 done.entriesDone += block.entries
@@ -128,13 +135,6 @@ package struct SnapshotReader {
         return findings
     }
 
-    private static func isOfTheObject(_ error: ObjectStoreError) -> Bool {
-        switch error {
-        case .notFound, .damaged, .tooLarge: true
-        default: false
-        }
-    }
-
     /// Fetches a block, checks it from the outside in, and hands out its entries; `body` says whether one fits.
     private func forEachEntry(
         of block: SnapshotManifest.Block,
@@ -142,12 +142,12 @@ package struct SnapshotReader {
     ) throws(SnapshotError) {
         let frame: [UInt8]
         let object: String
-        do throws(ObjectStoreError) {
+        do {
             let key = try SnapshotManifest.blockKey(block.hash)
             object = store.path(of: key)
-            frame = try store.read(key, limit: block.storedBytes + 1)
+            frame = try fetch?.read(key) ?? store.read(key, limit: block.storedBytes + 1)
         } catch {
-            throw .store(error)
+            throw .store(ObjectStoreError(wrapping: error, at: store.location))
         }
         func damaged(_ reason: String) -> SnapshotError { .damaged(object: object, reason: reason) }
         guard frame.count == block.storedBytes else {

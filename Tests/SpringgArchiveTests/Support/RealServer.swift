@@ -107,9 +107,11 @@ final class RealServer {
 
     /// Where `make test-servers` puts the programs.
     private static var programs: String {
-        var parts = #filePath.split(separator: "/")
-        parts.removeLast(4)
-        return "/" + parts.joined(separator: "/") + "/.build/test-servers"
+        var directory = #filePath as Substring
+        while !Files.exists(directory + "/Package.swift"), let slash = directory.lastIndex(of: "/") {
+            directory = directory[..<slash]
+        }
+        return directory + "/.build/test-servers"
     }
 
     private static func freePort() throws -> Int {
