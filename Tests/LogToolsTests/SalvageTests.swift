@@ -54,6 +54,93 @@ struct SalvageTests {
         try writer.commit()
     }
 
+    /// What somebody else still has.
+    private struct Archive: MissingEvents {
+        var items: [EventSet.Item]
+        func envelopes(of origin: OriginID, from first: Sequence, upTo last: Sequence?) -> [[UInt8]] {
+            items.map(\.event.envelope).filter { envelope in
+                envelope.origin == origin && envelope.sequence >= first && last.map { envelope.sequence <= $0 } ?? true
+            }.map { Array($0.bytes) }
+        }
+    }
+
+    @Test("what an archive has goes back exactly where it was lost, of any number of origins")
+    func refilled() throws {
+        var random = SeededRandom.fromEnvironment("salvage refilled")
+        var refetched: UInt64 = 0
+        for _ in 0..<60 {
+            let origins = Int.random(in: 1...4, using: &random)
+            let set = EventSet(using: &random, origins: origins, events: 120)
+            // Each origin's events in order, between origins as they come.
+            var streams = (0..<origins).map { origin in set.items.filter { $0.origin == origin }[...] }
+            var items: [EventSet.Item] = []
+            while items.count < set.items.count {
+                if let next = streams[Int.random(in: 0..<origins, using: &random)].popFirst() { items.append(next) }
+            }
+            let disk = SimulatedFileSystem()
+            var options = LogOptions()
+            options.segmentBytes = 4096
+            let writer = try Log.begin(
+                in: "/data/log",
+                options: options,
+                fileSystem: disk,
+                origin: ScannerHarness.origin,
+                behind: .beginning
+            )
+            for item in items {
+                if !writer.hasRoom(forRecordBytes: item.event.recordBytes) { try writer.commit() }
+                _ = try writer.stage(item.event.envelope)
+            }
+            try writer.commit()
+            writer.close()
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                let path = try #require(disk.paths.filter { $0.hasSuffix(".seg") }.randomElement(using: &random))
+                var bytes = try #require(disk.contents(path))
+                let start = Int.random(in: 64..<bytes.count, using: &random)
+                for place in start..<min(bytes.count, start + Int.random(in: 1...600, using: &random)) {
+                    bytes[place] ^= 0x55
+                }
+                disk.setContents(path, bytes)
+            }
+            var salvager = Salvager(log: "/data/log", data: "/data", missing: Archive(items: items), fileSystem: disk)
+            let report = try salvager.run(to: "/new", origin: SalvageTests.origin, segmentBytes: 4096) { _ in }
+            #expect(report.losses.isEmpty && report.misplaced.isEmpty && report.lostEnd == nil)
+            refetched += report.refetched
+            var found: [OriginID: [Sequence]] = [:]
+            let outcome = try LogScan(directory: "/new/log", fileSystem: disk).run { record throws(LogError) in
+                found[record.envelope.origin, default: []].append(record.envelope.sequence)
+            }
+            #expect(outcome.lastLSN == LSN(UInt64(items.count)) && outcome.losses.isEmpty)
+            for (origin, sequences) in found {
+                let expected = items.map(\.event.envelope).filter { $0.origin == origin }.map(\.sequence)
+                #expect(sequences == expected)
+            }
+        }
+        print("salvage refilled: \(refetched) events")
+        #expect(refetched > 100)
+    }
+
+    @Test("an archive of another history gives nothing")
+    func otherArchive() throws {
+        let disk = try ScannerHarness.log(events: 24)
+        let path = ScannerHarness.segments(disk)[0]
+        var bytes = try #require(disk.contents(path))
+        for place in 300..<700 { bytes[place] ^= 0x40 }
+        disk.setContents(path, bytes)
+        var random = SeededRandom.fromEnvironment("salvage otherArchive")
+        let other = EventSet(using: &random, origins: 1, events: 40)
+        var salvager = Salvager(
+            log: ScannerHarness.directory,
+            data: "/data",
+            missing: Archive(items: other.items),
+            fileSystem: disk
+        )
+        let report = try salvager.run(to: "/new", origin: SalvageTests.origin, segmentBytes: 2048) { _ in }
+        #expect(!report.losses.isEmpty)
+        let (_, _, recovery, facts) = try SalvageTests.open(disk)
+        #expect(recovery.losses == report.losses && facts.count < 24)
+    }
+
     @Test("a byte damaged in every record in turn: the node starts, knows what is missing, goes on, and starts again")
     func everyRecord() throws {
         let disk = try ScannerHarness.log(events: 24)

@@ -57,7 +57,7 @@ struct Diff: ParsableCommand {
     /// Only the ledger outlives the call: one state in memory at a time.
     private func ledger(_ path: String, _ moment: Moment) throws -> RowLedger {
         let past = try Past(path, at: moment)
-        let state = try past.source.load(past.prospect) { lsn in Progress.show("\(path): LSN \(lsn)") }
+        let state = try past.source.load(past.prospect) { done in Progress.show("\(path): \(done)") }
         return RowLedger(state.materializer.captureState(heads: state.base.heads))
     }
 

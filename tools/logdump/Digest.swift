@@ -1,5 +1,6 @@
 import ArgumentParser
 import LogTools
+import SpringgArchive
 import SpringgLog
 import SpringgProjections
 
@@ -21,14 +22,8 @@ struct Digest: ParsableCommand {
     @Flag(help: "One JSON object.") var json = false
 
     func run() throws {
-        let (log, data) = try source.directory()
-        let (materializer, base) = try DeepCheck.begin(log: log, data: data, PosixFileSystem())
-        let outcome = try source.scan().run(from: base) { record throws(LogError) in
-            try materializer.replay(record)
-            Progress.show("LSN \(record.lsn)")
-        }
+        let (materializer, last) = try state()
         Progress.clear()
-        materializer.publish()
         if json {
             let indexes = materializer.indexes.map { index in
                 var line = JSONLine()
@@ -40,11 +35,27 @@ struct Digest: ParsableCommand {
             var line = JSONLine()
             line.array("indexes", indexes)
             line.string("digest", "\(materializer.digest)")
-            line.lsn("lsn", outcome.lastLSN)
+            line.lsn("lsn", last)
             Output.line(line.text)
         } else {
             for index in materializer.indexes { Output.line("\(index.digest)  \(index.name)  \(index.count) vectors") }
-            Output.line("\(materializer.digest)  everything, up to LSN \(outcome.lastLSN)")
+            Output.line("\(materializer.digest)  everything, up to LSN \(last)")
         }
+    }
+
+    private func state() throws -> (Materializer, LSN) {
+        guard !LogStores.isStore(source.path) else {
+            let past = try Past(source.path, at: .target(.latest))
+            let state = try past.source.load(past.prospect) { Progress.show("\($0)") }
+            return (state.materializer, state.base.lsn)
+        }
+        let (log, data) = try source.directory()
+        let (materializer, base) = try DeepCheck.begin(log: log, data: data, PosixFileSystem())
+        let outcome = try source.scan().run(from: base) { record throws(LogError) in
+            try materializer.replay(record)
+            Progress.show("LSN \(record.lsn)")
+        }
+        materializer.publish()
+        return (materializer, outcome.lastLSN)
     }
 }

@@ -27,7 +27,7 @@ enum Moment: Equatable {
             return target
         }
         var found: RestoreTarget?
-        let walk = LogWalk(try LogInput(path))
+        let walk = LogWalk(try Source.input(path))
         walk.from = lsn
         try walk.run { step in
             guard case .record(let record) = step, record.lsn >= lsn else { return .more }
@@ -49,7 +49,7 @@ struct Past {
     /// Looks a moment up in a data directory or a directory of segments.
     init(_ path: String, at moment: Moment) throws {
         var source = RestoreSource()
-        try source.add(path, fileSystem: PosixFileSystem()) { _ in nil }
+        try source.add(path, fileSystem: PosixFileSystem(), openStore: LogStores.open)
         self.source = source
         prospect = try source.prospect(try moment.target(in: path), excluding: false)
     }

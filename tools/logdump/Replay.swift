@@ -33,7 +33,7 @@ struct Replay: ParsableCommand {
             from: past.source,
             into: out,
             origin: OriginID(using: &generator),
-            progress: { lsn in Progress.show("replaying: LSN \(lsn)") }
+            progress: { done in Progress.show("replaying: \(done)") }
         )
         Progress.clear()
         guard json else {

@@ -10,17 +10,26 @@ struct Salvage: ParsableCommand {
         discussion: """
             The damaged directory is only read. Events keep their bytes and their LSNs; where some are missing, the new log \
             says so, and a node that starts on it repeats it. The newest whole checkpoint goes along: what it holds is not \
-            lost. The node must not run meanwhile.
+            lost. With --archive exactly the events that the log has lost are taken from there, if they continue the chain \
+            of their origin. The node must not run meanwhile.
             Exit status 0 if nothing was lost, 6 if something was, 1 if there is no new directory.
 
             Examples:
               logdump salvage DIR --out DIR.salvaged
+              logdump salvage DIR --archive s3://backups/springg --out DIR.salvaged
               springg serve --data-path DIR.salvaged
             """
     )
 
     @OptionGroup var source: Source
     @Option(help: ArgumentHelp("The new data directory; must not exist.", valueName: "directory")) var out: String
+    @Option(
+        help: ArgumentHelp(
+            "An archive that may have what is lost: s3://BUCKET/PREFIX, file:///DIRECTORY.",
+            valueName: "store"
+        )
+    )
+    var archive: String?
     @Flag(help: "One JSON object.") var json = false
 
     func run() throws {
@@ -28,7 +37,8 @@ struct Salvage: ParsableCommand {
         let fileSystem = PosixFileSystem()
         let target = NewDirectory(out)
         try target.begin()
-        var salvager = Salvager(log: log, data: data, fileSystem: fileSystem)
+        let missing = try archive.map { try LogStores.log($0) }
+        var salvager = Salvager(log: log, data: data, missing: missing, fileSystem: fileSystem)
         var generator = SystemRandomNumberGenerator()
         let report = try salvager.run(to: target.partial, origin: OriginID(using: &generator)) { lsn in
             Progress.show("copying: LSN \(lsn)")
@@ -62,6 +72,11 @@ struct Salvage: ParsableCommand {
         }
         for text in report.misplaced { Output.line("lost: \(text)") }
         for text in report.damagedCheckpoints { Output.line("left behind: \(text)") }
+        if report.refetched > 0 {
+            Output.line(
+                "taken from the archive: \(counted(Int(report.refetched), "event")), the chain of each continued"
+            )
+        }
         if let lsn = report.checkpoint { Output.line("copied: the checkpoint at LSN \(lsn)") }
         Output.line(
             "copied: \(counted(Int(report.records), "record")), \(report.fileBytes) bytes, up to LSN \(report.last), to \(out)"
@@ -84,6 +99,7 @@ struct Salvage: ParsableCommand {
         line.lsn("last_lsn", report.last)
         line.string("origin", "\(report.origin)")
         if let lsn = report.checkpoint { line.lsn("checkpoint_lsn", lsn) }
+        line.number("refetched", report.refetched)
         line.flag("complete", report.isComplete)
         line.flag("state_whole", report.isStateWhole)
         line.array("lost", report.losses.map { $0.json.text })

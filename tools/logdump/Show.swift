@@ -27,6 +27,9 @@ struct Show: ParsableCommand {
     @Flag(help: "One JSON object a line.") var json = false
 
     func run() throws {
+        guard !follow || !LogStores.isStore(source.path) else {
+            throw ValidationError("--follow is for a log that grows here; an archive grows when a node archives")
+        }
         guard limit >= 0 else { throw ValidationError("--limit takes a number from 0") }
         let filter = try filters.filter()
         var text = RecordText()

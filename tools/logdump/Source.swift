@@ -7,14 +7,19 @@ import SpringgLog
 struct Source: ParsableArguments {
     @Argument(
         help: ArgumentHelp(
-            "A data directory, a directory of segments, a segment or an archive (zstd or not), or - for standard input.",
+            "A data directory, segments, frames (zstd or not), an archive (s3://BUCKET/PREFIX, file:///DIR), or - for stdin.",
             valueName: "log"
         )
     )
     var path: String
 
     /// What the path is.
-    func input() throws(LogError) -> LogInput { try LogInput(path) }
+    func input() throws -> LogInput { try Source.input(path) }
+
+    /// What a path is; an archive is opened.
+    static func input(_ path: String) throws -> LogInput {
+        LogStores.isStore(path) ? .feed(try LogStores.log(path)) : try LogInput(path)
+    }
 
     /// For what needs a directory.
     func directory() throws -> (log: String, data: String?) {

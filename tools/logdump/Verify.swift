@@ -1,7 +1,9 @@
 import ArgumentParser
 import Glibc
 import LogTools
+import SpringgArchive
 import SpringgLog
+import SpringgProjections
 
 /// Reads everything, goes on past what is bad, says what it means.
 struct Verify: ParsableCommand {
@@ -40,6 +42,8 @@ struct Verify: ParsableCommand {
                 }
                 isFine = try compare(log, data, &line)
             }
+        case .feed:
+            isFine = try verifyArchive(&line)
         case let input:
             guard !deep else { throw ValidationError("--deep needs a data directory") }
             isFine = try list(input, "damaged", nil, &line)
@@ -48,6 +52,34 @@ struct Verify: ParsableCommand {
         Progress.clear()
         if json { Output.line(line.text) }
         if !isFine { throw Logdump.Status.findings }
+    }
+
+    // MARK: - An archive
+
+    private func verifyArchive(_ line: inout JSONLine) throws -> Bool {
+        let report = try ArchiveCheck(LogStores.open(source.path)) { Progress.show("\($0)") }.run()
+        let isFine = report.findings.isEmpty
+        line.string("verdict", isFine ? "fine" : "damaged")
+        line.number("segments", report.segments)
+        line.number("records", report.events)
+        line.number("snapshots", report.snapshots)
+        line.number("blocks", report.blocks)
+        line.array("findings", report.findings.map(JSONLine.quoted))
+        if deep, isFine {
+            let past = try Past(source.path, at: .target(.latest))
+            let state = try past.source.load(past.prospect) { Progress.show("restoring: \($0)") }
+            line.string("digest", "\(state.materializer.digest)")
+            if !json { Output.line("restored in memory: digest \(state.materializer.digest)") }
+        }
+        guard !json else { return isFine }
+        report.findings.forEach(Output.line)
+        if isFine {
+            Output.line(
+                "fine: \(counted(report.segments, "segment")), \(counted(Int(report.events), "event")), "
+                    + "\(counted(report.snapshots, "snapshot")), \(counted(report.blocks, "block"))"
+            )
+        }
+        return isFine
     }
 
     // MARK: - A directory, as recovery judges it

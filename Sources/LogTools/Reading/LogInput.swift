@@ -9,6 +9,8 @@ package enum LogInput {
     case file(String)
     /// The same from a pipe, also several files that were joined.
     case standardInput
+    /// An archive, whose records come in the order of their versions.
+    case feed(any RecordFeed)
 
     /// Finds out what a path is; "-" is standard input.
     package init(_ path: String) throws(LogError) {

@@ -68,6 +68,12 @@ package final class LogWalk {
             let scanner = FrameScanner(try LogInput.open(nil), isStream: true)
             try walk(scanner, "-", isGrowing: { false })
             try tell(.caughtUp)
+        case .feed(let feed):
+            try feed.forEach { record in
+                if record.lsn >= from { try tell(.record(record)) }
+                return !isDone
+            }
+            try tell(.caughtUp)
         }
     }
 

@@ -21,6 +21,8 @@ package struct SalvageReport: Sendable {
     /// The last record of the copy.
     package fileprivate(set) var last = LSN.zero
     package fileprivate(set) var records: UInt64 = 0
+    /// Events of the copy that the damaged log has lost and somebody else still had.
+    package fileprivate(set) var refetched: UInt64 = 0
     package fileprivate(set) var fileBytes = 0
     /// The checkpoint that was copied with it.
     package fileprivate(set) var checkpoint: LSN?
@@ -65,11 +67,18 @@ package struct Salvager {
     private var base = LogBase.beginning
     private var histories = OriginHistories()
     private var hasPassedBase = false
+    /// Of each origin the last event that was copied.
+    private var tips = VersionVector()
+    private var filler: GapFiller?
+    private let missing: (any MissingEvents)?
 
     /// Prepares to read the damaged segments in `log`, and the checkpoints of the data directory around it, if there is one.
-    package init(log: String, data: String?, fileSystem: any FileSystem) {
+    ///
+    /// `missing` is asked for what the log has lost.
+    package init(log: String, data: String?, missing: (any MissingEvents)? = nil, fileSystem: any FileSystem) {
         self.log = log
         self.data = data
+        self.missing = missing
         self.fileSystem = fileSystem
     }
 
@@ -92,13 +101,21 @@ package struct Salvager {
             fileSystem: fileSystem
         )
         report.last = copier.last
+        let input = LogInput.directory(log: log, data: data)
+        filler = try missing.map { try GapFiller(LogWalk(input, fileSystem: fileSystem), from: $0) }
         var state = self
-        try LogWalk(.directory(log: log, data: data), fileSystem: fileSystem).run { step in
+        try LogWalk(input, fileSystem: fileSystem).run { step in
             try state.take(step, copier)
             if case .record(let record) = step, record.lsn.rawValue % 4096 == 0 { progress(record.lsn) }
             return .more
         }
         self = state
+        if report.endsInDamage || report.lostEnd != nil {
+            // How many there were nobody knows, whatever is put back.
+            let endsInDamage = report.endsInDamage
+            try fill(copier, below: LSN(.max))
+            report.endsInDamage = endsInDamage
+        }
         try copier.finish(reaching: base.lsn)
         report.records = copier.records
         report.fileBytes = copier.fileBytes
@@ -150,24 +167,32 @@ package struct Salvager {
                 report.furtherDamages += 1
             }
         case .record(let record):
-            try copy(record, copier)
+            report.durable = max(report.durable, record.frame.durableUpTo)
+            try fill(copier, below: record.lsn)
+            try copy(record.envelope, at: record.lsn, copier)
         case .segment, .missing, .caughtUp:
             break
         }
     }
 
-    private mutating func copy(_ record: LogRecord, _ copier: LogCopier) throws {
-        let envelope = record.envelope
-        report.durable = max(report.durable, record.frame.durableUpTo)
+    /// Puts events back that stood below a record, as far as there are numbers and events.
+    private mutating func fill(_ copier: LogCopier, below lsn: LSN) throws {
+        while copier.last.next < lsn, let bytes = filler?.next(behind: tips) {
+            report.refetched += 1
+            try bytes.withUnsafeBytes { try copy(Envelope(checked: $0), at: copier.last.next, copier) }
+        }
+    }
+
+    private mutating func copy(_ envelope: Envelope, at lsn: LSN, _ copier: LogCopier) throws {
         report.endsInDamage = false
         let event = "\(envelope.origin):\(envelope.sequence)"
-        guard record.lsn > copier.last else {
-            report.misplaced.append("event \(event) stands at LSN \(record.lsn), where another was read already")
+        guard lsn > copier.last else {
+            report.misplaced.append("event \(event) stands at LSN \(lsn), where another was read already")
             return
         }
         var gaps: [LogLoss.Gap] = []
-        let hole = record.lsn > copier.last.next
-        if record.lsn > base.lsn {
+        let hole = lsn > copier.last.next
+        if lsn > base.lsn {
             if !hasPassedBase, base.lsn > .zero { histories.heads = base.heads }
             hasPassedBase = true
             if hole { histories.enterHole() }
@@ -179,21 +204,22 @@ package struct Salvager {
                 histories.enterHole()
                 guard case .jumps(let gap) = histories.follow(envelope) else {
                     report.misplaced.append(
-                        "event \(event) at LSN \(record.lsn) does not continue its origin's history"
+                        "event \(event) at LSN \(lsn) does not continue its origin's history"
                     )
                     return
                 }
                 gaps = [gap]
                 copier.noteHole()
-                if !hole { report.losses.append(LogLoss(after: copier.last, before: record.lsn)) }
+                if !hole { report.losses.append(LogLoss(after: copier.last, before: lsn)) }
             }
         } else {
             histories.take(envelope)
         }
-        if hole { report.losses.append(LogLoss(after: copier.last, before: record.lsn)) }
+        if hole { report.losses.append(LogLoss(after: copier.last, before: lsn)) }
         if !gaps.isEmpty, !report.losses.isEmpty { report.losses[report.losses.count - 1].gaps += gaps }
-        try copier.append(envelope, at: record.lsn)
-        report.last = record.lsn
+        try copier.append(envelope, at: lsn)
+        report.last = lsn
+        tips[envelope.origin] = envelope.head
     }
 }
 
