@@ -1,4 +1,5 @@
 import ArgumentParser
+import SpringgArchive
 import SpringgConfiguration
 import SpringgLog
 import SpringgProjections
@@ -13,7 +14,8 @@ struct ImportCommand: ParsableCommand {
             Reads a data directory of the Go program (NAME.bin, NAME.meta, NAME.wal), JSON lines (NAME.jsonl: \
             {"id": …, "vector": […], "metadata": {…}}), and NumPy arrays (NAME.npy, float32 or float16) with their ids \
             beside them (NAME.ids.jsonl or NAME.ids.txt). A directory stands for all of these in it. NAME is the index, \
-            which is made if it does not exist.
+            which is made if it does not exist. s3://BUCKET/PREFIX is where the Go program has saved its indexes \
+            (NAME/manifest.json, NAME/blocks); they are fetched to $TMPDIR first, and stay there if they have flaws.
 
             All files are read and checked before anything is written. If something is wrong with them, each flaw is \
             listed with file and byte and nothing is imported, unless --skip-bad leaves out what is flawed.
@@ -25,6 +27,7 @@ struct ImportCommand: ParsableCommand {
 
             Examples:
               springg import /var/lib/springg-go --data-path /var/lib/springg
+              springg import s3://vectors/production --data-path /var/lib/springg
               springg import articles.npy --ids ids.txt --data-path /var/lib/springg
               springg import export.jsonl --index articles --m 32
               springg import /var/lib/springg-go --dry-run          check the files, write nothing
@@ -32,7 +35,7 @@ struct ImportCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: ArgumentHelp("Files, or directories of files.", valueName: "file|directory"))
+    @Argument(help: ArgumentHelp("Files, directories of files, or buckets.", valueName: "file|directory|s3://…"))
     var sources: [String]
 
     @Option(help: ArgumentHelp("The index to import into, instead of the file's name.", valueName: "name"))
@@ -89,7 +92,10 @@ struct ImportCommand: ParsableCommand {
         var report = ImportReport(isDryRun: dryRun)
         let started = ContinuousClock.now
 
-        for source in try find(fileSystem) { try report.add(source, check(source, fileSystem)) }
+        // What was fetched goes at the end of this, but not when the program ends with flaws, which are to be looked at.
+        let (paths, scratch) = try fetch(Stores(settings))
+        defer { withExtendedLifetime(scratch) {} }
+        for source in try find(paths, fileSystem) { try report.add(source, check(source, fileSystem)) }
         if report.flawCount > 0, !skipBad {
             report.print(asJSON: json)
             Output.standardError(
@@ -104,9 +110,21 @@ struct ImportCommand: ParsableCommand {
         if report.flawCount > 0 { ExitStatus.findings.exit() }
     }
 
-    private func find(_ fileSystem: PosixFileSystem) throws -> [ImportSource] {
+    /// Brings what is in buckets here; returns where all sources are, and what was made for them.
+    private func fetch(_ stores: Stores) throws -> (paths: [String], scratch: [ScratchDirectory]) {
+        var scratch: [ScratchDirectory] = []
+        let paths = try sources.map { source in
+            guard source.contains("://") else { return source }
+            let store = try stores.open(source, createIfMissing: false)
+            scratch.append(try CommandFailure.wrap { try GoBucket(store).download() })
+            return scratch[scratch.count - 1].path
+        }
+        return (paths, scratch)
+    }
+
+    private func find(_ paths: [String], _ fileSystem: PosixFileSystem) throws -> [ImportSource] {
         do {
-            return try ImportSource.find(in: sources, index: index.flatMap(IndexName.init), ids: ids, fileSystem)
+            return try ImportSource.find(in: paths, index: index.flatMap(IndexName.init), ids: ids, fileSystem)
         } catch {
             switch error {
             case .unreadable, .nothing: throw CommandFailure("\(error)")
