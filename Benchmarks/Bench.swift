@@ -21,7 +21,7 @@ struct MeasureCommand: ParsableCommand {
         abstract: "Run sections of the benchmark; what is done without a command.",
         discussion: """
             Sections: machine, adds, search, graph, json, http, replay, rebuild, and, which run only when they are named, rest-search, \
-            search-under-writes, churn, snapshot and replication. Without a name about two minutes on two cores. Run it on a machine that does \
+            search-under-writes, churn, snapshot, replication and bootstrap. Without a name about two minutes on two cores. Run it on a machine that does \
             nothing else, or read the figures per processor time first.
 
             Examples:
@@ -60,7 +60,7 @@ struct MeasureCommand: ParsableCommand {
         case machine, adds, search, graph, json, http, replay, rebuild
         case restSearch = "rest-search"
         case searchUnderWrites = "search-under-writes"
-        case churn, snapshot, replication
+        case churn, snapshot, replication, bootstrap
 
         /// What runs when nothing is named.
         static let short: [Section] = [.machine, .adds, .search, .graph, .json, .http, .replay, .rebuild]
@@ -93,6 +93,7 @@ struct MeasureCommand: ParsableCommand {
                 case .churn: try ChurnSection.measure(settings)
                 case .snapshot: try SnapshotSection.measure(settings)
                 case .replication: try ReplicationSection.measure(settings)
+                case .bootstrap: try BootstrapSection.measure(settings)
                 }
             report.sections.append(result)
             // One section after the other, so that a long run shows something early.

@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
-"""A database at work: load real embeddings, search, update, delete, kill -9 in mid-write, recover, compare.
+"""A database at work: load real embeddings, search, update, delete, kill -9 in mid-write, recover, compare,
+lose an index and the whole directory, restore from the archive to the second before.
 
-Usage: demo/demo.py [--vectors N]
+Usage: demo/demo.py [--vectors N] [--archive s3://BUCKET/PREFIX]
 
 Runs .build/release/springg on a free port in a temporary directory, which is gone afterwards. Ends with a table of
 figures; the exit code is 1 when anything was not as it must be.
 """
 
 import argparse
+import datetime
+import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -176,6 +180,39 @@ def compare_digests(node, client, token):
     figures.append(("digest", running))
 
 
+def wait_until_archived(client):
+    deadline = time.monotonic() + 60
+    while client.must("GET", "/api/stats")["archive"]["lag_events"]:
+        if time.monotonic() > deadline:
+            raise RuntimeError("nothing was archived for a minute")
+        time.sleep(0.05)
+
+
+def lose_and_restore(node, client, token):
+    heading("Delete the index by accident, lose the data directory, restore from the archive to the second before")
+    before = client.must("GET", f"{INDEX}/stats")
+    time.sleep(1.1)  # So that the second before the accident has nothing of it.
+    client.must("DELETE", INDEX)
+    check(client.request("GET", f"{INDEX}/stats")[0] == 404, "the index is gone, by an ordinary DELETE")
+    wait_until_archived(client)
+    node.end(signal.SIGKILL)
+    shutil.rmtree(node.data)
+    print(node.command("springg", "backups", "--from", node.archive).rstrip().replace("archive ", "  archive ", 1)
+          .replace("\n", "\n  "))
+    shown = node.command("logdump", "show", node.archive, "--kind", "indexDeleted", "--json").splitlines()
+    accident = datetime.datetime.fromisoformat(json.loads(shown[-1])["time"].replace("Z", "+00:00"))
+    moment = (accident - datetime.timedelta(seconds=1)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    print(f"  deleted at {accident:%H:%M:%S.%f}, as logdump finds in the archive: restoring to {moment}")
+    node.data = node.directory / "restored"
+    started = time.monotonic()
+    node.command("springg", "restore", "--from", node.archive, "--to", moment, "--data-path", str(node.data))
+    seconds = time.monotonic() - started
+    node.start()
+    after = Client(node.port, token).must("GET", f"{INDEX}/stats")
+    check(after["digest"] == before["digest"], f"all {after['count']} vectors are back: {after['digest']}")
+    figures.append(("restored from the archive", f"{seconds:.2f} s"))
+
+
 def run(node, vector_count):
     rows, queries = read_rows(vector_count), read_queries()
     node.start()
@@ -191,18 +228,20 @@ def run(node, vector_count):
     client = Client(node.port, token)
     check_recovery(node, client, acknowledged, sent, count)
     compare_digests(node, client, token)
+    lose_and_restore(node, Client(node.port, token), token)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--vectors", type=int, default=5000, metavar="N", help="vectors to load, 500 to 5000")
+    parser.add_argument("--archive", metavar="STORE", help="s3://BUCKET/PREFIX instead of a directory")
     options = parser.parse_args()
     if not 500 <= options.vectors <= 5000:
         parser.error("--vectors must be 500 to 5000")
     for number in (signal.SIGTERM, signal.SIGINT):  # So that the node and its directory go, too.
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="springg-demo-") as directory:
-        node = Node(directory)
+        node = Node(directory, options.archive)
         try:
             run(node, options.vectors)
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:

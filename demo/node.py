@@ -17,9 +17,10 @@ READY_SECONDS_MAX = 60
 class Node:
     """A server process and its directory."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, archive=None):
         self.directory = pathlib.Path(directory)
         self.data = self.directory / "data"
+        self.archive = archive or f"file://{self.directory}/archive"
         # Nothing of the caller's own configuration may leak into the demo.
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("SPRINGG_")}
         self.environment |= {"HOME": directory, "SPRINGG_JWT_SECRET": secrets.token_urlsafe(48)}
@@ -31,7 +32,7 @@ class Node:
             port = probe.getsockname()[1]
         limits_off = ["--rate-limit-per-second", "0", "--bulk-cpu-threshold-percent", "0"]
         place = ["--bind-address", "127.0.0.1", "--port", str(port), "--data-path", str(self.data),
-                 "--cluster-enabled", "false"]
+                 "--cluster-enabled", "false", "--s3-bucket", self.archive, "--s3-sync-interval", "1s"]
         started = time.monotonic()
         with open(self.directory / "node.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -60,6 +61,13 @@ class Node:
         code = self.process.wait(timeout=30)
         self.process.stdout.close()
         return code
+
+    def command(self, program, *arguments):
+        """Runs a program with the node's settings. Returns: what it printed."""
+        return subprocess.run(
+            [BINARIES / program, *arguments], cwd=self.directory, env=self.environment, check=True,
+            stdout=subprocess.PIPE, text=True,
+        ).stdout
 
     def replayed_digests(self):
         """Index name → digest, as logdump finds them by replaying the log of the node, which must have ended."""

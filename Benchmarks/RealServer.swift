@@ -1,0 +1,1 @@
+../Tests/SpringgArchiveTests/Support/RealServer.swift
