@@ -165,7 +165,7 @@ let package = Package(
         // The real programs over HTTP, on the command line and by signals: built before these tests run.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["SpringgTestKit", "SpringgLog", "COpenSSL", "springg", "logdump"],
+            dependencies: ["SpringgTestKit", "SpringgArchive", "SpringgLog", "COpenSSL", "springg", "logdump"],
             swiftSettings: settings
         ),
         .executableTarget(

@@ -263,6 +263,12 @@ public enum Keys {
         "",
         "Key for s3_sse aws:kms; empty = the account's default key."
     )
+    /// Whether an empty node takes the state from the archive.
+    public static let s3Bootstrap = ConfigurationKey(
+        "s3_bootstrap",
+        true,
+        "Whether a node whose data directory is empty begins with what the archive has; false = begin empty."
+    )
     /// Time between two archive runs.
     public static let s3SyncInterval = duration(
         "s3_sync_interval",
@@ -389,8 +395,8 @@ public enum Keys {
         bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, trustedProxies, maxBodyMB, maxConnections,
         requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
-        logFormat, s3Bucket, s3Region, s3Endpoint, s3Prefix, s3ForcePathStyle, s3SSE, s3SSEKMSKeyID, s3SyncInterval,
-        s3SnapshotInterval, s3Retention,
+        logFormat, s3Bucket, s3Region, s3Endpoint, s3Prefix, s3ForcePathStyle, s3SSE, s3SSEKMSKeyID, s3Bootstrap,
+        s3SyncInterval, s3SnapshotInterval, s3Retention,
         clusterEnabled, clusterBindPort, clusterBindAddress, clusterAdvertiseAddress, clusterSeeds, nodeID,
         clusterLabel, clusterKeys,
         clusterDiscovery, clusterSize, defaultAck, ackTimeout, maxClockOffset,

@@ -61,6 +61,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.s3ForcePathStyle) var s3ForcePathStyle: String?
     @Option(Keys.s3SSE) var s3SSE: String?
     @Option(Keys.s3SSEKMSKeyID) var s3SSEKMSKeyID: String?
+    @Option(Keys.s3Bootstrap) var s3Bootstrap: String?
     @Option(Keys.s3SyncInterval) var s3SyncInterval: String?
     @Option(Keys.s3SnapshotInterval) var s3SnapshotInterval: String?
     @Option(Keys.s3Retention) var s3Retention: String?

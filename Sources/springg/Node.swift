@@ -39,6 +39,11 @@ struct Node {
             // The past is nobody's peer.
             if past == nil { members = try startGossip(settings, of: opened, acks: acks, logger: logger) }
             if let members { try seed(settings, members.gossip, logger: logger) }
+            if past == nil {
+                try Bootstrap(settings: settings, logger: logger).run { done in
+                    server.fetched(bytes: done.bytesDone, of: done.bytesTotal)
+                }
+            }
             let database =
                 try past.map { try $0.open(settings, logger: logger) }
                 ?? open(settings, logger: logger, progress: server.replayed)
@@ -203,7 +208,7 @@ struct Node {
             defer { reporter.finish() }
             database = try Database.open(options)
         } catch {
-            throw CommandFailure("\(error)")
+            throw CommandFailure("\(error)", advice: archiveAdvice(for: error, settings))
         }
         for damage in database.checkpoint.damaged {
             logger.warning("A checkpoint cannot be used, an older one or the log was read instead: \(damage)")

@@ -19,7 +19,7 @@ struct Springg: ParsableCommand {
         subcommands: [
             ServeCommand.self, GenerateJWTCommand.self, InitCommand.self, ConfigCommand.self, ImportCommand.self,
             ExportCommand.self, BenchCommand.self, MarkCommand.self, SnapshotCommand.self, RestoreCommand.self,
-            ClusterCommand.self, VersionCommand.self,
+            BackupsCommand.self, ClusterCommand.self, VersionCommand.self,
         ]
     )
 

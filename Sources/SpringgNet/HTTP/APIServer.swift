@@ -92,6 +92,11 @@ public final class APIServer: Sendable {
         self.context.replayed(percent: Int(min(part, 1) * 100))
     }
 
+    /// Says how much of the state has come from the archive, before the database is opened.
+    public func fetched(bytes: Int, of total: Int) {
+        self.context.fetched(percent: total == 0 ? 100 : bytes * 100 / total)
+    }
+
     /// Begins to serve; only the first call counts.
     ///
     /// - Parameters:

@@ -43,6 +43,7 @@ final class ServerContext: Sendable {
     private let opened = AtomicLazyReference<Opened>()
     /// How far the log has been read back; negative before anything is known.
     private let percentReplayed = Atomic<Int>(-1)
+    private let percentFetched = Atomic<Int>(-1)
     let metrics = ServerMetrics()
 
     /// True once requests are served.
@@ -70,7 +71,13 @@ final class ServerContext: Sendable {
     /// What the node does while it starts.
     var startText: String {
         let percent = self.percentReplayed.load(ordering: .relaxed)
-        return percent < 0 ? "opening the database" : "replaying the log: \(percent)%"
+        let fetched = self.percentFetched.load(ordering: .relaxed)
+        if percent >= 0 { return "replaying the log: \(percent)%" }
+        return fetched < 0 ? "opening the database" : "taking the state from the archive: \(fetched)%"
+    }
+
+    func fetched(percent: Int) {
+        self.percentFetched.store(percent, ordering: .relaxed)
     }
 
     func replayed(percent: Int) {

@@ -1,0 +1,1 @@
+../../SpringgArchiveTests/Support/RealServer.swift
