@@ -90,7 +90,12 @@ package final class Archiver: @unchecked Sendable {
     package func start() { thread = WriterThread(name: "springg-archive") { [self] in run() } }
 
     /// How far it is.
-    package var status: ArchiveStatus { doorbell.withLock { current } }
+    package var status: ArchiveStatus {
+        var status = doorbell.withLock { current }
+        // What was written since the last look counts too.
+        status.lagEvents = log.versionVector.events(beyond: status.archived)
+        return status
+    }
 
     /// Has a round begin at once, for somebody who waits for it; whoever is elected.
     package func requestRound() {
@@ -183,13 +188,9 @@ package final class Archiver: @unchecked Sendable {
                 let floor = worker.floor(heads)
                 if floor != self.floor { listeners.floor(floor) }
                 self.floor = floor
-                lagEvents = held.origins.reduce(0) {
-                    $0 + held[$1].sequence.rawValue - min(held[$1].sequence.rawValue, heads[$1].sequence.rawValue)
-                }
-                if lagEvents == 0 { complete = now }
-            } else {
-                lagEvents = held.events
             }
+            lagEvents = held.events(beyond: archived)
+            if lagEvents == 0 { complete = now }
             let segments = log.segments
             waitingBytes = zip(segments, segments.dropFirst())
                 .reduce(0) { $0 + ($1.1.firstLSN.previous > floor ? $1.0.bytes : 0) }
@@ -236,4 +237,14 @@ private func unixMilliseconds() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     return UInt64(max(0, now.tv_sec)) * 1000 + UInt64(now.tv_nsec) / 1_000_000
+}
+
+extension VersionVector {
+    /// How many events are held here and not there; nil holds none.
+    fileprivate func events(beyond other: VersionVector?) -> UInt64 {
+        origins.reduce(0) { sum, origin in
+            let (held, archived) = (self[origin].sequence.rawValue, other?[origin].sequence.rawValue ?? 0)
+            return sum + held - min(held, archived)
+        }
+    }
 }

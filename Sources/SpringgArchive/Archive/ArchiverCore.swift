@@ -263,7 +263,7 @@ package struct ArchiverCore {
     private mutating func advance(now: UInt64) {
         if round.wantsUpload {
             phase = .uploading
-        } else if round.wantsSnapshot {
+        } else if round.wantsSnapshot, isNewerThanSnapshots {
             phase = .snapshotting
         } else if round.wantsSweep {
             phase = .marking
@@ -272,6 +272,12 @@ package struct ArchiverCore {
         } else {
             end(now: now)
         }
+    }
+
+    /// A snapshot is named by its newest event, and one that would not come last could not be listed.
+    private var isNewerThanSnapshots: Bool {
+        guard let manifest = base?.manifest, let last = manifest.snapshots.last else { return true }
+        return manifest.highestHLC > last.highestHLC
     }
 
     private mutating func commitIfNews(now: UInt64) {
