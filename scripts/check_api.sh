@@ -25,7 +25,7 @@ sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
 print(*(s.getsockname()[1] for s in sockets))')
 .build/release/springg serve --bind-address 127.0.0.1 --port "$port" --data-path "$data/data" \
     --cluster-bind-port "$gossip" --rate-limit-per-second 0 --max-concurrent-bulk-requests 0 \
-    --bulk-cpu-threshold-percent 0 >"$data/log" 2>&1 &
+    --bulk-cpu-threshold-percent 0 --ack-timeout 10ms >"$data/log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null; wait "$server" || true; rm -rf "$data"' EXIT
 

@@ -11,7 +11,7 @@ enum OpenAPI {
           "title": "Springg",
           "version": "VERSION",
           "summary": "A vector database",
-          "description": "Names of members may be in any case, and unknown ones are passed over.",
+          "description": "Names of members may be in any case, and unknown ones are passed over. A header X-Springg-After with the events of receipts has a request wait for them.",
           "license": {"name": "MIT", "identifier": "MIT"}
          },
          "servers": [{"url": "/"}],
@@ -310,10 +310,8 @@ enum OpenAPI {
              "401": {"$ref": "#/components/responses/Unauthorized"},
              "403": {"$ref": "#/components/responses/Forbidden"},
              "429": {"$ref": "#/components/responses/TooMany"},
-             "503": {"$ref": "#/components/responses/Unavailable"},
-             "504": {"$ref": "#/components/responses/Timeout"}
-            },
-            "parameters": [{"$ref": "#/components/parameters/After"}]
+             "503": {"$ref": "#/components/responses/Unavailable"}
+            }
            }
           },
           "/api/indexes/{name}": {
@@ -409,7 +407,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            },
            "delete": {
             "operationId": "deleteIndex",
@@ -466,7 +464,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            }
           },
           "/api/indexes/{name}/stats": {
@@ -501,10 +499,8 @@ enum OpenAPI {
              "403": {"$ref": "#/components/responses/Forbidden"},
              "404": {"$ref": "#/components/responses/NotFound"},
              "429": {"$ref": "#/components/responses/TooMany"},
-             "503": {"$ref": "#/components/responses/Unavailable"},
-             "504": {"$ref": "#/components/responses/Timeout"}
-            },
-            "parameters": [{"$ref": "#/components/parameters/After"}]
+             "503": {"$ref": "#/components/responses/Unavailable"}
+            }
            }
           },
           "/api/indexes/{name}/vectors": {
@@ -578,7 +574,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            }
           },
           "/api/indexes/{name}/vectors/bulk": {
@@ -680,7 +676,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            },
            "get": {
             "operationId": "getVectorBulk",
@@ -707,8 +703,7 @@ enum OpenAPI {
               "required": false,
               "description": "Whether metadata come back",
               "schema": {"type": "boolean"}
-             },
-             {"$ref": "#/components/parameters/After"}
+             }
             ],
             "responses": {
              "200": {
@@ -739,8 +734,7 @@ enum OpenAPI {
              "403": {"$ref": "#/components/responses/Forbidden"},
              "404": {"$ref": "#/components/responses/NotFound"},
              "429": {"$ref": "#/components/responses/TooMany"},
-             "503": {"$ref": "#/components/responses/Unavailable"},
-             "504": {"$ref": "#/components/responses/Timeout"}
+             "503": {"$ref": "#/components/responses/Unavailable"}
             }
            },
            "put": {
@@ -815,7 +809,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            },
            "delete": {
             "operationId": "deleteVectorBulk",
@@ -872,7 +866,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            }
           },
           "/api/indexes/{name}/vectors/{id}": {
@@ -917,8 +911,7 @@ enum OpenAPI {
               "required": false,
               "description": "Whether metadata come back",
               "schema": {"type": "boolean"}
-             },
-             {"$ref": "#/components/parameters/After"}
+             }
             ],
             "responses": {
              "200": {
@@ -949,8 +942,7 @@ enum OpenAPI {
              "403": {"$ref": "#/components/responses/Forbidden"},
              "404": {"$ref": "#/components/responses/NotFound"},
              "429": {"$ref": "#/components/responses/TooMany"},
-             "503": {"$ref": "#/components/responses/Unavailable"},
-             "504": {"$ref": "#/components/responses/Timeout"}
+             "503": {"$ref": "#/components/responses/Unavailable"}
             }
            },
            "put": {
@@ -1025,7 +1017,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            },
            "delete": {
             "operationId": "deleteVector",
@@ -1082,7 +1074,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            }
           },
           "/api/indexes/{name}/search": {
@@ -1141,8 +1133,7 @@ enum OpenAPI {
               "required": false,
               "description": "How it was found, for a binary body",
               "schema": {"type": "boolean"}
-             },
-             {"$ref": "#/components/parameters/After"}
+             }
             ],
             "requestBody": {
              "required": true,
@@ -1242,8 +1233,7 @@ enum OpenAPI {
               "required": false,
               "description": "How it was found, for a binary body",
               "schema": {"type": "boolean"}
-             },
-             {"$ref": "#/components/parameters/After"}
+             }
             ],
             "requestBody": {
              "required": true,
@@ -1334,10 +1324,8 @@ enum OpenAPI {
              "401": {"$ref": "#/components/responses/Unauthorized"},
              "403": {"$ref": "#/components/responses/Forbidden"},
              "429": {"$ref": "#/components/responses/TooMany"},
-             "503": {"$ref": "#/components/responses/Unavailable"},
-             "504": {"$ref": "#/components/responses/Timeout"}
-            },
-            "parameters": [{"$ref": "#/components/parameters/After"}]
+             "503": {"$ref": "#/components/responses/Unavailable"}
+            }
            },
            "post": {
             "operationId": "setMark",
@@ -1403,7 +1391,7 @@ enum OpenAPI {
              "504": {"$ref": "#/components/responses/Timeout"},
              "507": {"$ref": "#/components/responses/DiskFull"}
             },
-            "parameters": [{"$ref": "#/components/parameters/Ack"}, {"$ref": "#/components/parameters/After"}]
+            "parameters": [{"$ref": "#/components/parameters/Ack"}]
            }
           },
           "/internal/indexes": {
@@ -1806,13 +1794,6 @@ enum OpenAPI {
             "required": false,
             "description": "How far the write must have got before it is answered",
             "schema": {"enum": ["local", "peer", "quorum", "s3"]}
-           },
-           "After": {
-            "name": "X-Springg-After",
-            "in": "header",
-            "required": false,
-            "description": "Events of receipts, ORIGIN:SEQUENCE, that the answer must show",
-            "schema": {"type": "string", "pattern": "^[0-9a-f]{32}:[1-9][0-9]{0,17}$"}
            }
           },
           "responses": {
