@@ -1117,22 +1117,22 @@ enum OpenAPI {
               "name": "k",
               "in": "query",
               "required": false,
-              "description": "Results, for a binary body",
-              "schema": {"type": "integer", "maximum": 10000, "minimum": -9007199254740992}
+              "description": "Results, an integer of at most 10000; of a binary body alone, others say it themselves",
+              "schema": {"type": "string"}
              },
              {
               "name": "ef",
               "in": "query",
               "required": false,
-              "description": "Candidates, for a binary body",
-              "schema": {"type": "integer", "minimum": 10, "maximum": 2000}
+              "description": "Candidates, an integer from 10 to 2000; of a binary body alone",
+              "schema": {"type": "string"}
              },
              {
               "name": "explain",
               "in": "query",
               "required": false,
-              "description": "How it was found, for a binary body",
-              "schema": {"type": "boolean"}
+              "description": "How it was found, true or false; of a binary body alone",
+              "schema": {"type": "string"}
              }
             ],
             "requestBody": {
@@ -1217,22 +1217,22 @@ enum OpenAPI {
               "name": "k",
               "in": "query",
               "required": false,
-              "description": "Results, for a binary body",
-              "schema": {"type": "integer", "maximum": 10000, "minimum": -9007199254740992}
+              "description": "Results, an integer of at most 10000; of a binary body alone, others say it themselves",
+              "schema": {"type": "string"}
              },
              {
               "name": "ef",
               "in": "query",
               "required": false,
-              "description": "Candidates, for a binary body",
-              "schema": {"type": "integer", "minimum": 10, "maximum": 2000}
+              "description": "Candidates, an integer from 10 to 2000; of a binary body alone",
+              "schema": {"type": "string"}
              },
              {
               "name": "explain",
               "in": "query",
               "required": false,
-              "description": "How it was found, for a binary body",
-              "schema": {"type": "boolean"}
+              "description": "How it was found, true or false; of a binary body alone",
+              "schema": {"type": "string"}
              }
             ],
             "requestBody": {
@@ -1951,10 +1951,10 @@ enum OpenAPI {
               "type": ["object", "null"],
               "properties": {
                "field": {"type": ["string", "null"]},
-               "recent_days": {"type": ["number", "null"], "minimum": -1000000000.0, "maximum": 1000000000.0},
-               "recent_multiplier": {"type": ["number", "null"], "minimum": -1000000000.0, "maximum": 1000000000.0},
-               "medium_days": {"type": ["number", "null"], "minimum": -1000000000.0, "maximum": 1000000000.0},
-               "medium_multiplier": {"type": ["number", "null"], "minimum": -1000000000.0, "maximum": 1000000000.0}
+               "recent_days": {"type": ["number", "null"]},
+               "recent_multiplier": {"type": ["number", "null"]},
+               "medium_days": {"type": ["number", "null"]},
+               "medium_multiplier": {"type": ["number", "null"]}
               }
              }
             },
