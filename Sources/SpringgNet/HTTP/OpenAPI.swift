@@ -1935,7 +1935,6 @@ enum OpenAPI {
              "k": {
               "type": ["integer", "null"],
               "maximum": 10000,
-              "minimum": -9007199254740992,
               "description": "Results; 10 when missing or not positive"
              },
              "ef": {
