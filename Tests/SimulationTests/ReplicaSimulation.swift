@@ -36,6 +36,8 @@ final class ReplicaSimulation {
     private var cuts: Set<Int> = []
     /// Names that each node does not count among the members.
     private var forgotten: Set<Int> = []
+    /// Nodes that were given an older disk and have not begun to write again.
+    private var unasked: Set<Int> = []
     /// The chain of every event that was ever answered or shipped: no number stands for two.
     private var chains: [OriginID: [UInt64: UInt64]] = [:]
     /// What was acknowledged and must be there in the end.
@@ -113,6 +115,7 @@ final class ReplicaSimulation {
     func rollBack(_ index: Int, to copy: [(path: String, bytes: [UInt8])], for time: Duration) {
         crash(index, for: time)
         rollbacks += 1
+        unasked.insert(index)
         let disk = nodes[index].disk
         for name in (try? disk.list("/log")) ?? [] { try? disk.remove("/log/" + name) }
         for (path, bytes) in copy { disk.setContents(path, bytes) }
@@ -136,7 +139,11 @@ final class ReplicaSimulation {
     }
 
     /// The others do not count it among the members, or do again.
+    ///
+    /// Nobody is forgotten while a node with an older disk has yet to ask: it does not ask who was forgotten, and here, unlike
+    /// what forgetting says, that one's disk is not gone and may be the only one to hold what the other's has lost.
     func setForgotten(_ index: Int, _ isForgotten: Bool) {
+        guard !isForgotten || unasked.isEmpty else { return }
         if isForgotten { forgotten.insert(index) } else { forgotten.remove(index) }
         for other in nodes.indices where other != index { setPeers(other) }
     }
@@ -345,6 +352,7 @@ final class ReplicaSimulation {
                 guard !crashedMeanwhile(index) else { return }
             }
             running.isHolding = false
+            unasked.remove(index)
             act(index) { $0.originated(running.log.origin, $1) }
         case .exchange(let exchange):
             exchanges += 1

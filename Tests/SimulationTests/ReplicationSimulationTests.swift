@@ -44,8 +44,8 @@ struct ReplicationSimulationTests {
                     offsetMilliseconds: Int64.random(in: -9_000_000...9_000_000, using: &cluster.random)
                 )
             case 6:
-                // Who is forgotten is not asked: an operator who forgets a node says that its disk is gone. And a disk takes
-                // longer to be replaced than a packet to arrive.
+                // Who is forgotten is not asked: an operator who forgets a node says that its disk is gone (nor is anybody
+                // forgotten from now until this one has asked). And a disk takes longer to be replaced than a packet to arrive.
                 if let copy = copies[node], !cluster.someoneIsForgotten {
                     cluster.rollBack(node, to: copy, for: pause + .seconds(1))
                 } else if cluster.nodes[node].running != nil, !cluster.nodes[node].disk.isStopped {
