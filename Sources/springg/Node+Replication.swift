@@ -40,13 +40,13 @@ extension Node {
         let expectsPeers =
             expectsPeers(settings) || members.cluster.roster.count > 1
             || database.versionVector.origins.contains { $0 != database.origin }
-        let gossip = members.gossip
+        let (gossip, cluster) = members
         let replication = ReplicationService(
             database,
             secret: secret.isEmpty ? nil : secret,
             expectsPeers: expectsPeers,
             logger: logger,
-            members: { peers(of: gossip) },
+            members: { peers(of: gossip, roster: cluster.roster) },
             holds: { acks.peer($0, holds: $1) }
         )
         acks.expectPeers { [weak replication] in replication?.hurry() }
@@ -61,12 +61,18 @@ extension Node {
     private static let originSeconds = 30.0
 
     /// The other members that are nodes of ours; one without an API yet, because it is starting, counts too.
-    private static func peers(of gossip: GossipService) -> [PeerAddress] {
-        gossip.members.compactMap { member in
+    ///
+    /// Gossip forgets who is away, and `roster` does not: before this node writes, it has to know that it has not asked them.
+    private static func peers(of gossip: GossipService, roster: [String] = []) -> [PeerAddress] {
+        let members = gossip.members
+        let present: [PeerAddress] = members.compactMap { member in
             guard !member.isSelf, member.member.status != .left, let state = member.member.state else { return nil }
             let address = NodeAddress(member.member.endpoint.address, port: state.apiPort)
             return PeerAddress(name: member.member.name, address: state.apiPort > 0 ? address : nil)
         }
+        guard let own = members.first(where: \.isSelf)?.member.name else { return present }
+        let named = Set(present.map(\.name)).union([own])
+        return present + roster.filter { !named.contains($0) }.map { PeerAddress(name: $0, address: nil) }
     }
 
     // MARK: - New nodes

@@ -155,6 +155,38 @@ extension EndToEnd {
             #expect(try a.count("i") == 701)
         }
 
+        /// A disk is replaced by an older copy while the only one who holds what was written since is stopped.
+        @Test func whoIsAwayMayHoldMore() throws {
+            let nodes = try Self.cluster(["a", "b", "c"])
+            let (a, b, c) = (nodes[0], nodes[1], nodes[2])
+            /// The writer's origin.
+            func write(_ id: String) throws -> String? {
+                let answer = try a.post("/api/indexes/i/vectors?ack=local", API.vectorBody(id, [1, 2]))
+                return try answer.json()["receipt"]?["origin"]?.string
+            }
+            try #require(try a.createIndex("i", 2).status == 200)
+            let first = try #require(try write("copied"))
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            try a.stop()
+            let copy = a.node.directory + "/copy"
+            try Files.copyTree(a.node.dataPath, to: copy)
+            try a.start()
+            try c.stop()
+            let second = try #require(try write("lost"))
+            #expect(try Self.agree([a, b]), Self.log(nodes))
+            try a.stop()
+            try b.stop()
+
+            a.node.flags["data-path"] = copy
+            try c.start()
+            try a.start()
+            let next = try #require(try write("anew"))
+            #expect(next != first && next != second, Self.log(nodes))
+            try b.start()
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            #expect(try nodes.allSatisfy { try $0.count("i") == 3 }, Self.log(nodes))
+        }
+
         /// Without a token of the nodes nobody puts events into a log.
         @Test func strangersAreRefused() throws {
             let node = try API(["cluster-enabled": "true", "jwt-secret": Token.secret])

@@ -22,6 +22,8 @@ final class ReplicationLoop {
     private var shippedAt = Duration.zero
     private var postedAt = Duration.zero
     private var heardAt: [String: Duration] = [:]
+    /// Who has not been heard of since counts, for the log's retention, as heard of then.
+    private let startedAt: Duration
     private var isOutOfReach = false
     private var isStopped = false
 
@@ -49,6 +51,7 @@ final class ReplicationLoop {
         self.board = board
         self.members = members
         self.holds = holds
+        self.startedAt = Self.now
         self.core = Replication(
             options: options,
             origin: database.origin,
@@ -213,7 +216,7 @@ final class ReplicationLoop {
 
     /// What every peer holds that was heard of lately: the log may be shortened up to there.
     private func shippedFloor(_ peers: [ReplicationPeer], _ now: Duration) -> LSN? {
-        peers.filter { peer in self.heardAt[peer.name].map { now < $0 + Self.keptFor } ?? true }
+        peers.filter { now < (self.heardAt[$0.name] ?? self.startedAt) + Self.keptFor }
             .map { peer in peer.held.map { self.database.log.floor(heldBy: $0) } ?? .zero }
             .min()
     }

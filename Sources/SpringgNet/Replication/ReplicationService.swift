@@ -67,7 +67,7 @@ package final class ReplicationService: Sendable {
     package func stop(afterShippingFor seconds: Double) {
         guard !self.isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
         _ = self.board.wait(seconds: seconds) { status in
-            status.peers.allSatisfy { $0.breaker != .closed || $0.lagSeconds == 0 }
+            status.peers.allSatisfy { $0.address == nil || $0.breaker != .closed || $0.lagSeconds == 0 }
         }
         self.inbox.post(.stop)
         self.thread.join()
