@@ -113,7 +113,15 @@ final class ReplicaSimulation {
 
     /// The node's disk is replaced by an old copy, as after a failure and a restore of the machine.
     func rollBack(_ index: Int, to copy: [(path: String, bytes: [UInt8])], for time: Duration) {
-        crash(index, for: time)
+        if nodes[index].running != nil {
+            crash(index, for: time)
+        } else {
+            // It was down, and stays so until the disk is in place.
+            nodes[index].life += 1
+            schedule(.restart(node: index, life: nodes[index].life), in: time)
+        }
+        // A power loss that was due belonged to the old disk.
+        nodes[index].disk.kill()
         rollbacks += 1
         unasked.insert(index)
         let disk = nodes[index].disk
