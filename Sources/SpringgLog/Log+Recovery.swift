@@ -140,6 +140,12 @@ extension Log {
             }
             try copy.sync()
             try fileSystem.syncDirectory(directory)
+            // The end of the header first: however little of the rest is written, there is a hole where a record should begin.
+            let header = torn.offset + Frame.headerBytes
+            if header <= end {
+                try file.writeZeros(from: header - 8, to: header)
+                try file.sync()
+            }
             try file.writeZeros(from: torn.offset, to: end)
             try file.sync()
         }
