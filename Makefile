@@ -10,11 +10,11 @@ DEMO_VECTORS ?= 2000
 PREFIX       ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short install check-api test test-servers tsan simulate fuzz bench bench-peers lint \
+.PHONY: help setup build run demo demo-short demo-cluster install check-api test test-servers tsan simulate fuzz bench bench-peers lint \
 	format clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## Install the Debian packages that are missing (root or sudo); check the Swift version
 	@./scripts/setup.sh
@@ -50,6 +50,9 @@ demo: build  ## Show a database at work: 5,000 real vectors, search, kill -9, re
 
 demo-short: build  ## The same with DEMO_VECTORS vectors (2,000)
 	python3 demo/demo.py --vectors $(DEMO_VECTORS)
+
+demo-cluster: build  ## Show three nodes: writes everywhere, a hang, a kill, a replacement, equal digests
+	python3 demo/cluster.py
 
 test: setup build test-servers  ## Run every test
 	$(SWIFT_TEST)

@@ -17,13 +17,14 @@ READY_SECONDS_MAX = 60
 class Node:
     """A server process and its directory."""
 
-    def __init__(self, directory, archive=None):
+    def __init__(self, directory, archive=None, secret=None, flags=("--cluster-enabled", "false")):
         self.directory = pathlib.Path(directory)
+        self.flags = flags
         self.data = self.directory / "data"
         self.archive = archive or f"file://{self.directory}/archive"
         # Nothing of the caller's own configuration may leak into the demo.
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("SPRINGG_")}
-        self.environment |= {"HOME": directory, "SPRINGG_JWT_SECRET": secrets.token_urlsafe(48)}
+        self.environment |= {"HOME": str(directory), "SPRINGG_JWT_SECRET": secret or secrets.token_urlsafe(48)}
         self.process = None
 
     def start(self):
@@ -32,7 +33,7 @@ class Node:
             port = probe.getsockname()[1]
         limits_off = ["--rate-limit-per-second", "0", "--bulk-cpu-threshold-percent", "0"]
         place = ["--bind-address", "127.0.0.1", "--port", str(port), "--data-path", str(self.data),
-                 "--cluster-enabled", "false", "--s3-bucket", self.archive, "--s3-sync-interval", "1s"]
+                 *self.flags, "--s3-bucket", self.archive, "--s3-sync-interval", "1s"]
         started = time.monotonic()
         with open(self.directory / "node.log", "ab") as log:
             self.process = subprocess.Popen(
@@ -62,11 +63,11 @@ class Node:
         self.process.stdout.close()
         return code
 
-    def command(self, program, *arguments):
-        """Runs a program with the node's settings. Returns: what it printed."""
+    def command(self, program, *arguments, quiet=False):
+        """Runs a program with the node's settings; quiet: its complaints are not shown. Returns: what it printed."""
         return subprocess.run(
             [BINARIES / program, *arguments], cwd=self.directory, env=self.environment, check=True,
-            stdout=subprocess.PIPE, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL if quiet else None, text=True,
         ).stdout
 
     def replayed_digests(self):

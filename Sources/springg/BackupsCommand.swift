@@ -68,10 +68,11 @@ struct BackupsCommand: ParsableCommand {
             let manifest = points.manifest
             let seconds = secondsSinceWritten(manifest)
             let age = seconds < 120 ? "\(seconds) s" : seconds < 7200 ? "\(seconds / 60) min" : "\(seconds / 3600) h"
+            let writer = manifest.node.isEmpty ? "" : ", by \(manifest.node)"
             let window = points.earliest.map { "\($0.utc) to \(manifest.highestHLC.utc), any moment" }
             var text = """
                 archive   \(store.location), generation \(manifest.generation)
-                written   \(UTCTime.text(milliseconds: manifest.writtenAt)), \(age) ago, by \(manifest.node)
+                written   \(UTCTime.text(milliseconds: manifest.writtenAt)), \(age) ago\(writer)
                 window    \(window ?? "nothing can be restored yet")
                 events    \(points.events) in \(counted(points.segments, "segment")), \(points.bytes) bytes
 
@@ -89,6 +90,7 @@ struct BackupsCommand: ParsableCommand {
             return .object([
                 "archive": .string(store.location), "generation": .integer(Int64(clamping: manifest.generation)),
                 "written": .string(UTCTime.text(milliseconds: manifest.writtenAt)),
+                "node": .string(manifest.node),
                 "lag_seconds": .integer(Int64(secondsSinceWritten(manifest))),
                 "earliest": points.earliest.map { .string($0.utc) } ?? .null,
                 "latest": .string(manifest.highestHLC.utc), "latest_hlc": .string("\(manifest.highestHLC)"),
