@@ -117,7 +117,9 @@ public final class Log: Sendable {
     public var failure: LogError? { state.withLock { $0.failure } }
 
     /// The files, in the order of their LSNs.
-    public var segments: [LogSegment] { state.withLock { $0.segments } }
+    ///
+    /// In memory of its own: the writer then appends to its list in place, and what is read here nobody writes.
+    public var segments: [LogSegment] { state.withLock { $0.segments.map { $0 } } }
 
     /// Why writes find no room; nil while they do.
     ///
