@@ -1,11 +1,13 @@
 import Glibc
 
 /// Memory for the chunks of rows and graphs, taken from the system in large pieces, so that it can lie in huge pages: a walk jumps
-/// about, and with pages of 4 KiB the processor looks up where a page lies as often as what is in it; and what is filled from one end
-/// to the other, as a store at a start, is interrupted for each page.
+/// about, and with pages of 4 KiB the processor looks up where a page lies as often as what is in it.
 ///
 /// Not for several threads at once.
 struct PageArena: ~Copyable {
+    /// Whether to ask for huge pages: where memory is scattered the kernel takes milliseconds to make room for one, and whoever
+    /// touches it first waits.
+    private let isHuge: Bool
     private var pieces: [UnsafeMutableRawPointer] = []
     private var used = PageArena.pieceBytes
 
@@ -13,6 +15,8 @@ struct PageArena: ~Copyable {
     private static let pieceBytes = 64 << 20
     /// Huge pages of x86-64 and most of ARM.
     private static let hugePageBytes = 2 << 20
+
+    init(isHuge: Bool) { self.isHuge = isHuge }
 
     deinit {
         for piece in pieces { munmap(piece, PageArena.pieceBytes) }
@@ -22,7 +26,7 @@ struct PageArena: ~Copyable {
     mutating func take(_ bytes: Int) -> UnsafeMutableRawPointer? {
         precondition(bytes <= PageArena.pieceBytes, "a chunk of \(bytes) bytes")
         if used + bytes > PageArena.pieceBytes {
-            guard let piece = PageArena.map() else { return nil }
+            guard let piece = PageArena.map(isHuge: isHuge) else { return nil }
             pieces.append(piece)
             used = 0
         }
@@ -31,7 +35,7 @@ struct PageArena: ~Copyable {
         return piece + used
     }
 
-    private static func map() -> UnsafeMutableRawPointer? {
+    private static func map(isHuge: Bool) -> UnsafeMutableRawPointer? {
         let all = pieceBytes + hugePageBytes
         guard
             let start = mmap(nil, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
@@ -42,7 +46,7 @@ struct PageArena: ~Copyable {
         let piece = start + before
         if before < hugePageBytes { munmap(piece + pieceBytes, hugePageBytes - before) }
         // Refused where the system has none: walks are slower then.
-        madvise(piece, pieceBytes, MADV_HUGEPAGE)
+        if isHuge { madvise(piece, pieceBytes, MADV_HUGEPAGE) }
         return piece
     }
 }

@@ -38,9 +38,9 @@ final class VectorStore: @unchecked Sendable {
 
     // The writer's own.
     private var chunkCount = 0
-    /// Of all chunks but the first `chunksAlone`.
-    private var arena = PageArena()
-    /// A small index need not take a huge page.
+    /// Of all chunks but the first `chunksAlone`; it is the writer that touches them first, and clients wait for it.
+    private var arena = PageArena(isHuge: false)
+    /// A small index need not take more than it fills.
     private static let chunksAlone = 4
     private var directoryCapacity = 16
     private var retiredDirectories: [UnsafeMutablePointer<RowChunk>] = []

@@ -56,7 +56,7 @@ final class HNSWGraph: @unchecked Sendable {
     let isOutOfMemory = Atomic<Bool>(false)
 
     // The indexer's own.
-    private var arena = PageArena()
+    private var arena = PageArena(isHuge: true)
     private var chunkCount = 0
     private var capacity = 16
     private var retired: [UnsafeMutablePointer<UnsafeMutableRawPointer>] = []
