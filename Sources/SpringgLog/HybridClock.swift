@@ -58,3 +58,17 @@ public struct HybridClock: Sendable {
         last = max(last, other)
     }
 }
+
+extension HLC {
+    /// The wall time of the reading, `2026-11-22T15:04:05.123Z`.
+    public var utc: String { CivilTime.rfc3339(milliseconds: milliseconds) }
+
+    /// Reads `milliseconds.counter`, as `description` prints it.
+    public init?(_ text: String) {
+        let parts = text.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 2, parts.allSatisfy({ $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }),
+            let milliseconds = UInt64(parts[0]), milliseconds < 1 << 48, let counter = UInt16(parts[1])
+        else { return nil }
+        self.init(milliseconds: milliseconds, counter: counter)
+    }
+}

@@ -72,7 +72,7 @@ struct BackupsCommand: ParsableCommand {
             let window = points.earliest.map { "\($0.utc) to \(manifest.highestHLC.utc), any moment" }
             var text = """
                 archive   \(store.location), generation \(manifest.generation)
-                written   \(UTCTime.text(milliseconds: manifest.writtenAt)), \(age) ago\(writer)
+                written   \(CivilTime.rfc3339(milliseconds: manifest.writtenAt)), \(age) ago\(writer)
                 window    \(window ?? "nothing can be restored yet")
                 events    \(points.events) in \(counted(points.segments, "segment")), \(points.bytes) bytes
 
@@ -89,7 +89,7 @@ struct BackupsCommand: ParsableCommand {
             let manifest = points.manifest
             return .object([
                 "archive": .string(store.location), "generation": .integer(Int64(clamping: manifest.generation)),
-                "written": .string(UTCTime.text(milliseconds: manifest.writtenAt)),
+                "written": .string(CivilTime.rfc3339(milliseconds: manifest.writtenAt)),
                 "node": .string(manifest.node),
                 "lag_seconds": .integer(Int64(secondsSinceWritten(manifest))),
                 "earliest": points.earliest.map { .string($0.utc) } ?? .null,

@@ -1,3 +1,4 @@
+import SpringgLog
 import SpringgNet
 import SpringgTestKit
 import Testing

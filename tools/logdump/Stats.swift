@@ -95,7 +95,9 @@ struct Stats: ParsableCommand {
         return line.text
     }
 
-    private func hour(_ hours: UInt64) -> String { UTCTime.text(milliseconds: hours * 3_600_000).prefix(13) + ":00Z" }
+    private func hour(_ hours: UInt64) -> String {
+        CivilTime.rfc3339(milliseconds: hours * 3_600_000).prefix(13) + ":00Z"
+    }
 
     private func rounded(_ value: Double) -> Double { (value * 1000).rounded() / 1000 }
 }

@@ -1,4 +1,5 @@
 import COpenSSL
+import SpringgLog
 
 /// AWS Signature Version 4 in headers.
 ///
@@ -30,7 +31,7 @@ package struct AWSSignature: Sendable {
         payload: String,
         atSeconds seconds: Int
     ) {
-        let time = AWSTime.compact(seconds)
+        let time = CivilTime.basic(seconds)
         request.headers.append(HTTPField("x-amz-date", time))
         if let token = credentials.sessionToken { request.headers.append(HTTPField("x-amz-security-token", token)) }
         let (canonical, names) = AWSSignature.canonical(request, payload: payload)

@@ -10,7 +10,11 @@ enum Digest {
         }
     }
 
-    static func sha256Hex(of text: String) -> String { hex(digest(Array(text.utf8), EVP_sha256())) }
+    static func sha256Hex(of text: String) -> String { hex(sha256(Array(text.utf8))) }
+
+    static func sha256(_ bytes: [UInt8]) -> [UInt8] {
+        output { out, count in EVP_Digest(bytes, bytes.count, out, &count, EVP_sha256(), nil) == 1 }
+    }
 
     /// Empty where the library refuses MD5, as in FIPS mode.
     static func md5(_ bytes: [UInt8]) -> [UInt8] {
@@ -19,10 +23,6 @@ enum Digest {
             let isDone = EVP_Digest(bytes, bytes.count, out.baseAddress, &length, EVP_md5(), nil) == 1
             count = isDone ? Int(length) : 0
         }
-    }
-
-    private static func digest(_ bytes: [UInt8], _ kind: OpaquePointer?) -> [UInt8] {
-        output { out, count in EVP_Digest(bytes, bytes.count, out, &count, kind, nil) == 1 }
     }
 
     /// Runs a call that fails for lack of memory only.

@@ -1,4 +1,5 @@
 import CSpringg
+import SpringgLog
 
 /// The JSON in which the metadata service and the container endpoint hand out temporary keys.
 enum CredentialDocument {
@@ -48,7 +49,7 @@ enum CredentialDocument {
         if let code = members["Code"], code != "Success" {
             throw CredentialProblem("\(place) answered \(code.prefix(64))", isTransient: true)
         }
-        let expiry = members["Expiration"].flatMap(AWSTime.parseISO)
+        let expiry = members["Expiration"].flatMap(CivilTime.seconds)
         let credentials = AWSCredentials(
             accessKeyID: members["AccessKeyId"] ?? "",
             secretAccessKey: members["SecretAccessKey"] ?? "",

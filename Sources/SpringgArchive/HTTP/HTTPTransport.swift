@@ -37,7 +37,7 @@ package struct HTTPAnswer: Sendable {
     package func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
 
     /// The server's clock, in seconds since 1970.
-    package var dateSeconds: Int? { header("date").flatMap(AWSTime.parseHTTPDate) }
+    package var dateSeconds: Int? { header("date").flatMap(CivilTime.parseHTTPDate) }
 
     /// 2xx.
     package var isSuccess: Bool { (200..<300).contains(status) }

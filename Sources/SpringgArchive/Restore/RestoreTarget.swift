@@ -20,7 +20,7 @@ package enum RestoreTarget: Equatable, Sendable, CustomStringConvertible {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
         if text == "latest" {
             self = .latest
-        } else if let milliseconds = UTCTime.milliseconds(text), milliseconds < 1 << 48 {
+        } else if let milliseconds = CivilTime.milliseconds(text), milliseconds < 1 << 48 {
             self = .time(milliseconds: milliseconds)
         } else if let reading = HLC(text) {
             self = .reading(reading)
@@ -49,7 +49,7 @@ package enum RestoreTarget: Equatable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .latest: "latest"
-        case .time(let milliseconds): UTCTime.text(milliseconds: milliseconds)
+        case .time(let milliseconds): CivilTime.rfc3339(milliseconds: milliseconds)
         case .reading(let reading): "\(reading)"
         case .event(let origin, let sequence): "\(origin):\(sequence)"
         case .mark(let name): name

@@ -82,7 +82,7 @@ extension S3Store {
         guard let size = size ?? answer.header("content-length").flatMap({ Int($0) }), size >= 0 else {
             throw .unexpected(at: path(of: key), "no length")
         }
-        guard let modified = answer.header("last-modified").flatMap(AWSTime.parseHTTPDate) else {
+        guard let modified = answer.header("last-modified").flatMap(CivilTime.parseHTTPDate) else {
             throw .unexpected(at: path(of: key), "no readable time of change")
         }
         return ObjectInfo(

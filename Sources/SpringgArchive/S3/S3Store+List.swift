@@ -46,7 +46,7 @@ extension S3Store {
         guard let name = entry["Key"], name.utf8.starts(with: (ours + prefix).utf8),
             let key = try? ObjectKey(String(decoding: name.utf8.dropFirst(ours.utf8.count), as: UTF8.self)),
             let size = entry["Size"].flatMap({ Int($0) }), size >= 0,
-            let modified = entry["LastModified"].flatMap(AWSTime.parseISO)
+            let modified = entry["LastModified"].flatMap(CivilTime.seconds)
         else { return nil }
         return ObjectInfo(key: key, size: size, tag: entry["ETag"], modifiedSeconds: modified, crc32c: nil)
     }
@@ -119,7 +119,7 @@ extension S3Store {
             let page = try bucketPage(query, "ListMultipartUploadsResult")
             for upload in page.all("Upload") {
                 guard let name = upload["Key"], name.utf8.starts(with: fullKey("").utf8), let id = upload["UploadId"],
-                    let begun = upload["Initiated"].flatMap(AWSTime.parseISO),
+                    let begun = upload["Initiated"].flatMap(CivilTime.seconds),
                     connection.storeSeconds() - begun > seconds
                 else { continue }
                 try abort(name, id)

@@ -1,15 +1,10 @@
-import COpenSSL
-
 /// SHA-256 of bytes: the name of what is stored under it.
 package struct ContentHash: Hashable, Sendable, CustomStringConvertible {
     /// 64 lower-case hexadecimal digits.
     package let description: String
 
     package init(of bytes: [UInt8]) {
-        var digest = [UInt8](repeating: 0, count: 32)
-        _ = SHA256(bytes, bytes.count, &digest)
-        let digits = Array("0123456789abcdef".utf8)
-        description = String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        description = Digest.hex(Digest.sha256(bytes))
     }
 
     /// Reads what `description` prints.

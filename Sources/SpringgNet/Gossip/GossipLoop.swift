@@ -2,6 +2,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import SpringgCluster
+import SpringgLog
 
 /// The shell around the membership core: gives it packets, streams and the time, and does what it says.
 ///

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOHTTP1
 import SpringgCluster
+import SpringgLog
 
 /// What becomes of a request once its head is there.
 enum Admission {

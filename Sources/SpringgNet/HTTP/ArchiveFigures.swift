@@ -1,3 +1,5 @@
+import SpringgLog
+
 /// What `/api/stats` shows of the archive.
 public struct ArchiveFigures: Sendable {
     /// Where it is.

@@ -1,3 +1,4 @@
+import SpringgLog
 import SpringgProjections
 
 /// A search's wish that newer vectors rank higher, by a date in their metadata.

@@ -1,6 +1,7 @@
 import CSpringg
 import NIOCore
 import NIOHTTP1
+import SpringgLog
 
 /// Bytes of one answer's body: beyond that a search or a block is refused rather than built in memory.
 let responseBytesMax = 256 << 20

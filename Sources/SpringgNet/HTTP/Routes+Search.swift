@@ -1,6 +1,7 @@
 import CSpringg
 import NIOCore
 import NIOHTTP1
+import SpringgLog
 import SpringgProjections
 
 /// `/api/indexes/{name}/search`.

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOPosix
+import SpringgLog
 import SpringgProjections
 import Synchronization
 
