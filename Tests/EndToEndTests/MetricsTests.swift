@@ -9,13 +9,41 @@ extension EndToEnd {
             for number in 0..<20 { _ = try api.post("/api/indexes/a/vectors", #"{"id":"\#(number)","vector":[1,2]}"#) }
             _ = try api.post("/api/indexes/a/search", #"{"vector":[1,2]}"#)
             _ = try api.get("/nowhere")
-            let text = try api.get("/metrics").body
+            try Self.check(try api.get("/metrics").text)
+        }
+
+        @Test func archiveAndPeersAreAmongThem() throws {
+            let archive = try TemporaryDirectory()
+            let nodes = try ReplicationTests.cluster(["a", "b"], ["s3-bucket": "file://\(archive.path)/archive"])
+            _ = try nodes[0].createIndex("i", 2)
+            func value(_ sample: String) throws -> Double? {
+                let line = try nodes[0].get("/metrics").text.split(separator: "\n").first { $0.hasPrefix(sample + " ") }
+                return line.flatMap { Double($0.dropFirst(sample.utf8.count + 1)) }
+            }
+            #expect(try ReplicationTests.eventually { try value(#"springg_cluster_peers{status="alive"}"#) == 2 })
+            #expect(try ReplicationTests.eventually { try value("springg_cluster_members") == 2 })
+            #expect(try value("springg_cluster_clock_refused") == 0)
+            #expect(try ReplicationTests.eventually { try value(#"springg_peer_lag_events{node="b"}"#) == 0 })
+            #expect(try value(#"springg_peer_diverged{node="b"}"#) == 0)
+            #expect(try ReplicationTests.eventually { try value(#"springg_peer_unreachable{node="b"}"#) == 0 })
+            // It is asked for at once, and a round is begun by whoever is asked.
+            let answer = try nodes[0].post("/api/indexes/i/vectors?ack=s3", #"{"id":"x","vector":[1,2]}"#)
+            #expect(answer.status == 200, "\(answer)")
+            #expect(try ReplicationTests.eventually { try value("springg_s3_lag_events") == 0 })
+            #expect(try value("springg_s3_rpo_seconds") == 0)
+            #expect(try value("springg_s3_failing") == 0)
+            #expect(try value("springg_s3_generation") ?? 0 >= 1)
+            #expect(try value("springg_s3_last_success_timestamp_seconds") ?? 0 > 1_700_000_000)
+            try Self.check(try nodes[0].get("/metrics").text)
+        }
+
+        private static func check(_ text: String) throws {
             #expect(text.count > 2000)
             let program = RepositoryFiles.root + "/.build/agents/promtool"
             guard Files.exists(program) else { throw TestKitError("\(program) is not there: run make setup") }
             let directory = try TemporaryDirectory()
             let file = directory.path + "/metrics"
-            try Files.write(file, text)
+            try Files.write(file, Array(text.utf8))
             let checked = try ChildProcess.run(
                 "/bin/sh",
                 ["-c", "exec '\(program)' check metrics < '\(file)'"],

@@ -7,7 +7,7 @@ extension EndToEnd {
     /// Real nodes that hold the same, whatever happens to them.
     @Suite struct ReplicationTests {
         /// Nodes of a test's own that look for each other, with a secret that all share.
-        private static func cluster(_ names: [String], _ more: [String: String] = [:]) throws -> [API] {
+        static func cluster(_ names: [String], _ more: [String: String] = [:]) throws -> [API] {
             var nodes: [API] = []
             var ports: [Int] = []
             for _ in names { ports.append(try Socket.freePort()) }
@@ -22,7 +22,7 @@ extension EndToEnd {
             return nodes
         }
 
-        private static func eventually(_ seconds: Double = 30, _ isSo: () throws -> Bool) throws -> Bool {
+        static func eventually(_ seconds: Double = 30, _ isSo: () throws -> Bool) throws -> Bool {
             let deadline = Deadline(seconds: seconds)
             while try !isSo() {
                 guard !deadline.isOver else { return false }

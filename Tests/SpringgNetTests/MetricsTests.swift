@@ -24,8 +24,7 @@ import Testing
     private static let search = #"{method="POST",route="/api/indexes/{name}/search""#
 
     @Test func whatHappenedIsCounted() async throws {
-        try await TestServer.run({ $0.moreMetrics = [{ $0.single("springg_test_parts", .gauge, "Parts.", 3) }] }) {
-            server throws in
+        try await TestServer.run { server throws in
             let client = server.client()
             #expect(try client.request("POST", "/api/indexes/a", #"{"dimensions":2}"#).status == 200)
             for number in 0..<7 {
@@ -51,7 +50,6 @@ import Testing
             #expect(try #require(found[#"springg_memory_bytes{part="rows"}"#]) > 0)
             #expect(try #require(found["process_resident_memory_bytes"]) > 1_000_000)
             #expect(try #require(found["process_open_fds"]) > 3)
-            #expect(found["springg_test_parts"] == 3)
             // Buckets never fall, and none is above the count.
             let buckets = found.filter { $0.key.hasPrefix("springg_log_sync_duration_seconds_bucket") }
             #expect(buckets.values.max() == found["springg_log_sync_duration_seconds_count"])

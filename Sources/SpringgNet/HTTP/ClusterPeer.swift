@@ -107,7 +107,7 @@ struct ClusterPeer {
     /// The last second of the year 9999, the last that the format of times can hold.
     private static let latest = 253_402_300_799.0
 
-    private var statusWord: String {
+    var statusWord: String {
         switch self.status {
         case .alive: "alive"
         case .suspect: "suspect"

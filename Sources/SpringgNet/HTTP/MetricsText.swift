@@ -1,11 +1,11 @@
-package import SpringgLog
+import SpringgLog
 
 /// Writes metrics in Prometheus' text format 0.0.4.
 ///
 /// Names carry their unit and counters end in `_total`, as the format's conventions want.
-public struct MetricsText {
+struct MetricsText {
     /// What a family counts as.
-    public enum Kind: String, Sendable {
+    enum Kind: String, Sendable {
         /// Goes up and down.
         case gauge
         /// Only goes up, until the process ends.
@@ -21,18 +21,18 @@ public struct MetricsText {
     }
 
     /// Begins a family: all its samples must follow.
-    public mutating func family(_ name: String, _ kind: Kind, _ help: String) {
+    mutating func family(_ name: String, _ kind: Kind, _ help: String) {
         self.body.raw("# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n")
     }
 
     /// A value with its labels.
-    public mutating func sample(_ name: String, _ labels: [(name: String, value: String)], _ value: Double) {
+    mutating func sample(_ name: String, _ labels: [(name: String, value: String)], _ value: Double) {
         self.begin(name, labels)
         self.value(value)
     }
 
     /// A value with its labels.
-    public mutating func sample(_ name: String, _ labels: [(name: String, value: String)], _ value: Int) {
+    mutating func sample(_ name: String, _ labels: [(name: String, value: String)], _ value: Int) {
         self.begin(name, labels)
         self.body.raw(" ")
         self.body.integer(value)
@@ -40,19 +40,19 @@ public struct MetricsText {
     }
 
     /// A family of one value without labels.
-    public mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
+    mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
         self.family(name, kind, help)
         self.sample(name, [], value)
     }
 
     /// A family of one value without labels.
-    public mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
+    mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
         self.family(name, kind, help)
         self.sample(name, [], value)
     }
 
     /// A histogram of values that are divided by `divisor` to be in the unit of the name.
-    package mutating func histogram(
+    mutating func histogram(
         _ name: String,
         _ labels: [(name: String, value: String)],
         _ snapshot: HistogramSnapshot,

@@ -95,7 +95,22 @@ extension Worker {
         guard self.context.options.clusterEnabled else {
             throw RequestError(.serviceUnavailable, "Clustering not enabled")
         }
-        let now = CivilTime.now()
+        let (own, others) = self.clusterPeers(now: CivilTime.now(), localAddress: localAddress)
+        var body = ResponseWriter(capacity: 1024)
+        ClusterStatus(
+            nodeID: own.nodeID,
+            cluster: self.context.options.cluster,
+            peers: ([own] + others).sorted { $0.nodeID < $1.nodeID },
+            memory: self.context.database.memory,
+            indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
+            requestsPerSecond: self.context.requests.perSecondLastMinute,
+            requestsTotal: self.context.requests.total
+        ).write(to: &body)
+        return Answer(.ok, contentType: .json, body: body)
+    }
+
+    /// This node, and the others that gossip knows.
+    func clusterPeers(now: Double, localAddress: String) -> (own: ClusterPeer, others: [ClusterPeer]) {
         let gossip = self.context.options.gossip
         let ownName = gossip?.nodeName ?? self.context.options.nodeID
         var own = ClusterPeer(
@@ -115,17 +130,7 @@ extension Worker {
             peer.replication = self.context.options.replication?(member.member.name)
             return peer
         }
-        var body = ResponseWriter(capacity: 1024)
-        ClusterStatus(
-            nodeID: own.nodeID,
-            cluster: self.context.options.cluster,
-            peers: ([own] + others).sorted { $0.nodeID < $1.nodeID },
-            memory: self.context.database.memory,
-            indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
-            requestsPerSecond: self.context.requests.perSecondLastMinute,
-            requestsTotal: self.context.requests.total
-        ).write(to: &body)
-        return Answer(.ok, contentType: .json, body: body)
+        return (own, others)
     }
 }
 

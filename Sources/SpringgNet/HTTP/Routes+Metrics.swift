@@ -15,9 +15,8 @@ extension Worker {
         self.writeRequests(to: &text)
         self.writeLog(to: &text)
         self.writeIndexes(to: &text)
-        for write in self.context.options.moreMetrics {
-            write(&text)
-        }
+        self.writeArchive(to: &text)
+        self.writeCluster(to: &text)
         ProcessMetrics().write(to: &text)
         return Answer(.ok, contentType: .metrics, body: text.body)
     }

@@ -60,8 +60,6 @@ public struct ServerOptions: Sendable {
     package var writeRefusal: (@Sendable () -> String?)?
     /// The program's version, for those who ask.
     public var version = ""
-    /// What else `/metrics` shows, from the parts of the node that the server does not know.
-    public var moreMetrics: [@Sendable (inout MetricsText) -> Void] = []
     /// What else may keep the node from being ready: each says why, or nothing.
     public var unready: [@Sendable () -> [Unready]] = []
 
