@@ -51,7 +51,7 @@ demo: build  ## Show a database at work: 5,000 real vectors, search, kill -9, re
 demo-short: build  ## The same with DEMO_VECTORS vectors (2,000)
 	python3 demo/demo.py --vectors $(DEMO_VECTORS)
 
-demo-cluster: build  ## Show three nodes: writes everywhere, a hang, a kill, a replacement, equal digests
+demo-cluster: build  ## Show three nodes: writes everywhere, a cut network, a kill, a replacement, equal digests
 	python3 demo/cluster.py
 
 test: setup build test-servers  ## Run every test

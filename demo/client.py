@@ -14,8 +14,8 @@ FIXTURES = pathlib.Path(__file__).resolve().parent.parent / "Fixtures"
 class Client:
     """One kept-alive connection to the API."""
 
-    def __init__(self, port, token):
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    def __init__(self, port, token, host="127.0.0.1"):
+        self.connection = http.client.HTTPConnection(host, port, timeout=60)
         self.headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     def request(self, method, path, body=None):
@@ -23,11 +23,15 @@ class Client:
 
         Returns: the status and what the answer holds under "data", or under "error".
         """
+        status, answer = self.exchange(method, path, body)
+        return status, answer.get("data", answer.get("error"))
+
+    def exchange(self, method, path, body=None):
+        """As request. Returns: the status and the whole answer."""
         text = None if body is None else json.dumps(body)
         self.connection.request(method, path, text, self.headers)
         response = self.connection.getresponse()
-        answer = json.loads(response.read())
-        return response.status, answer.get("data", answer.get("error"))
+        return response.status, json.loads(response.read())
 
     def must(self, method, path, body=None):
         """As request, for what has to succeed. Returns: what the answer holds."""

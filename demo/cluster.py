@@ -1,31 +1,34 @@
 #!/usr/bin/env python3
-"""A cluster at work: three nodes, writes on all of them, one that hangs, one that is killed and replaced, an archive that
-changes hands. Ends with a table of digests, which must be equal.
+"""A cluster at work: three nodes on machines of their own, writes on all of them, a network that is cut and heals, a node
+that is killed and replaced, an archive that changes hands. Ends with a table of digests, which must be equal.
 
 Usage: demo/cluster.py [--vectors N]
 
-Runs .build/release/springg on free ports of 127.0.0.1 in a temporary directory, which is gone afterwards. The exit code is
-1 when anything was not as it must be.
+Runs .build/release/springg in network namespaces (see network.py) and in a temporary directory; both are gone afterwards.
+The exit code is 1 when anything was not as it must be.
 """
 
 import argparse
+import base64
 import json
 import pathlib
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from client import DIMENSIONS, Client, read_rows
+import network
+from client import DIMENSIONS, Client, float32, read_rows
+from network import Machine
 from node import Node
 
 INDEX = "/api/indexes/words"
 BULK = 100
 SECONDS_MAX = 60
+NAMES = "abcd"
 
 problems = []
 
@@ -51,11 +54,6 @@ def eventually(condition):
     return None
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
 class Cluster:
     """Nodes that share a secret, their seeds and an archive."""
 
@@ -63,22 +61,31 @@ class Cluster:
         self.directory = pathlib.Path(directory)
         self.archive = f"file://{directory}/archive"
         self.secret = secrets.token_urlsafe(48)
-        self.ports = {name: free_port() for name in "abcd"}
+        self.key = base64.b64encode(secrets.token_bytes(32)).decode()
+        self.machines = {name: Machine(number + 1) for number, name in enumerate(NAMES)}
         self.nodes = {}
 
     def start(self, name):
-        seeds = ",".join(f"127.0.0.1:{port}" for port in self.ports.values())
-        flags = ["--cluster-enabled", "true", "--node-id", name, "--cluster-bind-port", str(self.ports[name]),
-                 "--cluster-seeds", seeds, "--cluster-size", "3"]
+        machine = self.machines[name]
+        seeds = ",".join(machine.address for machine in self.machines.values())
+        flags = ["--cluster-enabled", "true", "--node-id", name, "--cluster-bind-address", machine.address,
+                 "--cluster-seeds", seeds, "--cluster-size", "3", "--ack-timeout", "1s"]
         (self.directory / name).mkdir()
-        node = Node(self.directory / name, self.archive, self.secret, flags)
+        node = Node(self.directory / name, self.archive, self.secret, flags, machine)
+        node.environment["SPRINGG_CLUSTER_KEYS"] = self.key
         node.start()
         self.nodes[name] = node
         return node
 
     def client(self, name):
         node = self.nodes[name]
-        return Client(node.port, node.token())
+        return Client(node.port, node.token(), node.machine.address)
+
+    def alive(self, name):
+        """Returns: how many members a node takes for alive, itself included."""
+        node = self.nodes[name]
+        told = node.command("springg", "cluster", "status", "--node", f"{node.machine.address}:{node.port}", "--json")
+        return json.loads(told)["cluster_size"]
 
     def digests(self):
         return {name: self.client(name).must("GET", "/api/stats")["digest"] for name in self.nodes}
@@ -96,10 +103,17 @@ class Cluster:
             return 0, ""
         return told["generation"], told["node"]
 
+    def restored(self):
+        """Returns: the digest of what the archive holds, once it holds everything."""
+        node = next(iter(self.nodes.values()))
+        eventually(lambda: Client(node.port, node.token(), node.machine.address)
+                   .must("GET", "/api/stats")["archive"]["lag_events"] == 0)
+        told = node.command("springg", "restore", "--from", self.archive, "--to", "latest",
+                            "--data-path", str(self.directory / "restored"), "--json", quiet=True)
+        return json.loads(told)["restored"]["digest"]
+
     def end(self):
         for node in self.nodes.values():
-            if node.process.poll() is None:
-                node.process.send_signal(signal.SIGCONT)
             node.end(signal.SIGKILL)
 
 
@@ -133,15 +147,7 @@ def run(cluster, count):
         thread.join()
     check(cluster.agree() is not None, "60 races, the same winner everywhere")
 
-    heading("One hangs; writes with a majority go on, deletes included")
-    cluster.nodes["c"].process.send_signal(signal.SIGSTOP)
-    statuses = {a.request("DELETE", f"{INDEX}/vectors/{row['id']}?ack=quorum")[0] for row in rows[:50]}
-    check(statuses == {200}, "50 deletes, each on two disks when it was answered")
-    cluster.nodes["c"].process.send_signal(signal.SIGCONT)
-    seconds = cluster.agree()
-    check(seconds is not None, "it wakes up and catches up; no deleted vector comes back")
-    gone = cluster.client("c").request("GET", f"{INDEX}/vectors/{rows[0]['id']}")[0]
-    check(gone == 404, "asked itself, it does not know the first of them")
+    split(cluster, a, rows)
 
     heading("kill -9 of the one that archives")
     check(eventually(lambda: cluster.archived()[1] != "") is not None, "one of them archives")
@@ -156,7 +162,7 @@ def run(cluster, count):
 
     heading("A fresh one takes its place")
     time.sleep(1)
-    url = f"127.0.0.1:{cluster.nodes[survivor].port}"
+    url = f"{cluster.machines[survivor].address}:{cluster.nodes[survivor].port}"
     forgotten = eventually(lambda: forget(cluster, survivor, url, victim))
     check(forgotten is not None, f"{victim} is forgotten: it will not come back")
     cluster.start("d")
@@ -165,12 +171,36 @@ def run(cluster, count):
 
     heading("In the end")
     digests = cluster.digests()
-    for name in cluster.nodes:
-        stats = cluster.client(name).must("GET", f"{INDEX}/stats")
-        print(f"  {name}  {stats['count']:6,} vectors  {digests[name]}")
+    print(f"  {'node':6}{'address':13}{'vectors':>8}  {'digest':34}archived last")
+    for name, node in cluster.nodes.items():
+        count = cluster.client(name).must("GET", f"{INDEX}/stats")["count"]
+        archives = "yes" if cluster.archived()[1] == name else ""
+        print(f"  {name:6}{node.machine.address:13}{count:8,}  {digests[name]:34}{archives}")
     check(len(set(digests.values())) == 1, "equal digests")
-    verified = cluster.nodes[survivor].command("springg", "backups", "verify", "--deep", "--from", cluster.archive)
-    check(True, "the archive is whole: " + " ".join(verified.split())[:90])
+    check(cluster.restored() == digests[survivor], "and a restore from the archive has it, too")
+
+
+def split(cluster, a, rows):
+    heading("Cut the network between c and the two others; clients reach all three")
+    machines, c = cluster.machines, cluster.client("c")
+    for name in "ab":
+        machines[name].cut(machines["c"])
+    statuses = {a.request("DELETE", f"{INDEX}/vectors/{row['id']}?ack=quorum")[0] for row in rows[:50]}
+    check(statuses == {200}, "50 deletes on a, each on two of three disks when it was answered")
+    status, answer = c.exchange("PUT", f"{INDEX}/vectors/{rows[60]['id']}?ack=quorum", {"vector": rows[61]["vector"]})
+    check((status, answer["receipt"]["ack"]) == (202, "local"), "a write on c is stored, and says: on this disk only (202)")
+    seen = c.request("GET", f"{INDEX}/vectors/{rows[0]['id']}")[0]
+    check(seen == 200, "c still shows what was deleted on the other side")
+    seconds = eventually(lambda: cluster.alive("c") == 1 and cluster.alive("a") == 2)
+    check(seconds is not None, f"both sides notice {0 if seconds is None else seconds:.0f} s later")
+    for name in "ab":
+        machines[name].heal(machines["c"])
+    seconds = cluster.agree()
+    check(seconds is not None, f"the network heals, and {0 if seconds is None else seconds:.0f} s later all show the same")
+    gone = {cluster.client("c").request("GET", f"{INDEX}/vectors/{row['id']}")[0] for row in rows[:50]}
+    check(gone == {404}, "no deleted vector has come back")
+    kept = a.must("GET", f"{INDEX}/vectors/{rows[60]['id']}")["vector"]
+    check(float32(kept) == float32(rows[61]["vector"]), "what c took meanwhile is on all of them")
 
 
 def forget(cluster, survivor, url, victim):
@@ -186,6 +216,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--vectors", type=int, default=2000, help="vectors to load (default: %(default)s)")
     options = parser.parse_args()
+    network.enter()
     with tempfile.TemporaryDirectory(prefix="springg-cluster-") as directory:
         cluster = Cluster(directory)
         try:

@@ -15,9 +15,10 @@ READY_SECONDS_MAX = 60
 
 
 class Node:
-    """A server process and its directory."""
+    """A server process and its directory, on this machine or on one of the demo's own."""
 
-    def __init__(self, directory, archive=None, secret=None, flags=("--cluster-enabled", "false")):
+    def __init__(self, directory, archive=None, secret=None, flags=("--cluster-enabled", "false"), machine=None):
+        self.machine = machine
         self.directory = pathlib.Path(directory)
         self.flags = flags
         self.data = self.directory / "data"
@@ -29,15 +30,19 @@ class Node:
 
     def start(self):
         """Starts the server. Returns: the seconds until it was ready."""
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        bind, port = "0.0.0.0", 8080
+        if self.machine is None:
+            bind = "127.0.0.1"
+            with socket.create_server((bind, 0)) as probe:
+                port = probe.getsockname()[1]
         limits_off = ["--rate-limit-per-second", "0", "--bulk-cpu-threshold-percent", "0"]
-        place = ["--bind-address", "127.0.0.1", "--port", str(port), "--data-path", str(self.data),
+        place = ["--bind-address", bind, "--port", str(port), "--data-path", str(self.data),
                  *self.flags, "--s3-bucket", self.archive, "--s3-sync-interval", "1s"]
+        command = [BINARIES / "springg", "serve", *place, *limits_off]
         started = time.monotonic()
         with open(self.directory / "node.log", "ab") as log:
             self.process = subprocess.Popen(
-                [BINARIES / "springg", "serve", *place, *limits_off],
+                self.machine.command(command) if self.machine else command,
                 cwd=self.directory, env=self.environment, stdout=subprocess.PIPE, stderr=log, text=True,
             )
         readable, _, _ = select.select([self.process.stdout], [], [], READY_SECONDS_MAX)

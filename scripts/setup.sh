@@ -15,6 +15,7 @@ packages=(
     binutils               # the linker's tools
     python3                # the demo
     python3-venv           # the S3 servers of the tests
+    iproute2               # the network of the demo of a cluster
 )
 
 fail() {
