@@ -136,6 +136,13 @@ public enum Keys {
         "Share of one core, in percent, for comparing a few live queries with every vector, so that the stats show "
             + "their recall, 0 to 100; 0 = off."
     ) { (0...100).contains($0) ? nil : "invalid recall_probe: \($0) (must be 0 to 100)" }
+    /// How long work may be expected to wait for a thread.
+    public static let maxSearchWait = timeout(
+        "max_search_wait",
+        1,
+        "Time that a search or a large bulk request may have to wait for a thread, by an estimate; beyond it, it is answered 503 "
+            + "at once."
+    )
     /// Requests a second that one address may make.
     public static let rateLimitPerSecond = limit(
         "rate_limit_per_second",
@@ -206,6 +213,13 @@ public enum Keys {
         0,
         "Threads that link vectors into graphs, at a low priority, up to 64; 0 = one for each core.",
         0...64
+    )
+    /// Whether the processor time of requests is divided.
+    public static let measureStages = ConfigurationKey(
+        "measure_stages",
+        false,
+        "Show at /metrics how much processor time requests take for reading and writing bodies and for their work; costs "
+            + "them one or two microseconds each."
     )
     /// Least important log lines that are written.
     public static let logLevel = choice(
@@ -392,9 +406,11 @@ public enum Keys {
         logSegmentMB,
         logWriteZerosAhead, logRetention, logRetentionMB, maxDiskMB, persistenceInterval, maxVectorsPerIndex,
         maxUnindexedRows, maxMemoryMB, recallProbe, maxConcurrentBulkRequests,
-        bulkCPUThresholdPercent, rateLimitPerSecond, rateLimitBurst, trustedProxies, maxBodyMB, maxConnections,
+        bulkCPUThresholdPercent, maxSearchWait, rateLimitPerSecond, rateLimitBurst, trustedProxies, maxBodyMB,
+        maxConnections,
         requestTimeout,
-        readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, logLevel,
+        readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, measureStages,
+        logLevel,
         logFormat, s3Bucket, s3Region, s3Endpoint, s3Prefix, s3ForcePathStyle, s3SSE, s3SSEKMSKeyID, s3Bootstrap,
         s3SyncInterval, s3SnapshotInterval, s3Retention,
         clusterEnabled, clusterBindPort, clusterBindAddress, clusterAdvertiseAddress, clusterSeeds, nodeID,

@@ -13,8 +13,11 @@ public protocol LoadSource: AnyObject {
     func lost(connection: Int)
 }
 
-/// A closed-loop load generator: one thread, N keep-alive connections, each sending its next request when the last one is
-/// answered.
+/// A load generator: one thread, N keep-alive connections.
+///
+/// In a closed loop each connection sends its next request when the last one is answered. In an open loop requests have their
+/// moments, at a given rate, and go out on whichever connection is free; the time of each counts from its moment, also when
+/// it had to wait for a connection, so that a server that stands still cannot hide it (coordinated omission).
 ///
 /// It shares the machine with the server it loads, so it does next to nothing for a request: one `send` of bytes prepared
 /// beforehand, one `recv`, and a look at the status line and `Content-Length`.
@@ -31,8 +34,12 @@ public final class LoadGenerator {
         public var seconds = 0.0
         /// Processor time of the generator's thread.
         public var clientCPUSeconds = 0.0
-        /// From the sending of a request to its answer.
+        /// From the sending of a request, or from its moment in an open loop, to its answer.
         public var latency = LatencyHistogram()
+        /// The same of those alone that were answered with 2xx.
+        public var acceptedLatency = LatencyHistogram()
+        /// Requests of an open loop whose moment had come and for which no connection was free until the end.
+        public var unsent = 0
 
         /// A report of nothing.
         public init() {}
@@ -50,6 +57,8 @@ public final class LoadGenerator {
             seconds += other.seconds
             clientCPUSeconds += other.clientCPUSeconds
             latency.merge(other.latency)
+            acceptedLatency.merge(other.acceptedLatency)
+            unsent += other.unsent
         }
     }
 
@@ -63,6 +72,9 @@ public final class LoadGenerator {
     private var statuses = [Int](repeating: 0, count: 1000)
     private var report = Report()
     private var outstanding = 0
+    /// Connections without a request, in an open loop.
+    private var idle: [Int] = []
+    private var isOpenLoop = false
 
     /// Opens the connections.
     public init(port: Int, host: String = "127.0.0.1", connections count: Int) throws {
@@ -95,6 +107,7 @@ public final class LoadGenerator {
     ///
     /// - Parameters:
     ///   - source: Gives the requests and hears of the answers.
+    ///   - rate: Requests a second of an open loop; nil for a closed one.
     ///   - stopAfterSeconds: When to stop sending; nil: when the source has no more.
     ///   - interruption: Something to do in the middle of the run (as killing the server), that many seconds after its start.
     ///   - answerTimeoutSeconds: The longest time in which nothing at all may happen.
@@ -102,6 +115,7 @@ public final class LoadGenerator {
     /// - Throws: On a stall, and on an answer that is not HTTP as the generator understands it.
     public func run(
         _ source: some LoadSource,
+        rate: Double? = nil,
         stopAfterSeconds: Double? = nil,
         interruption: (afterSeconds: Double, action: () -> Void)? = nil,
         answerTimeoutSeconds: Double = 60
@@ -114,25 +128,30 @@ public final class LoadGenerator {
         let stop = stopAfterSeconds.map { start + UInt64($0 * 1e9) } ?? UInt64.max
         var interruptAt = interruption.map { start + UInt64($0.afterSeconds * 1e9) } ?? UInt64.max
 
-        for number in connections.indices where connections[number].descriptor >= 0 {
-            sendNext(number, source, now: Monotonic.nanoseconds())
+        isOpenLoop = rate != nil
+        idle = connections.indices.reversed().filter { connections[$0].descriptor >= 0 }
+        var schedule = rate.map { Schedule(start: start, stop: stop, interval: 1e9 / $0) }
+        if !isOpenLoop {
+            for number in idle { sendNext(number, source, due: Monotonic.nanoseconds()) }
         }
-        while outstanding > 0 {
+        var quietSince = start
+        while outstanding > 0 || schedule != nil {
             let now = Monotonic.nanoseconds()
             if now >= interruptAt {
                 interruptAt = UInt64.max
                 interruption?.action()
             }
-            // Rounded up: a wait that ends too early would spin until the interruption is due.
-            let untilInterrupt = Double(interruptAt - min(now, interruptAt)) / 1e6 + 1
-            let timeout = min(untilInterrupt, answerTimeoutSeconds * 1000)
-            let count = epoll_wait(poller, events.baseAddress, Int32(Self.eventsMax), Int32(timeout))
+            sendDue(&schedule, source, now: now)
+            guard outstanding > 0 || schedule != nil else { break }
+            let nextDue = idle.isEmpty ? UInt64.max : schedule?.due ?? UInt64.max
+            let wake = min(interruptAt, nextDue, now + UInt64(answerTimeoutSeconds * 1e9))
+            let count = testkit_epoll_wait(poller, events.baseAddress, Int32(Self.eventsMax), wake - min(now, wake))
             if count < 0 {
                 guard errno == EINTR else { throw TestKitError.system("waiting for answers") }
                 continue
             }
-            let waited = Double(Monotonic.nanoseconds() - now) / 1e9
-            if count == 0, interruptAt == UInt64.max, waited >= answerTimeoutSeconds * 0.9 {
+            if count > 0 || outstanding == 0 { quietSince = Monotonic.nanoseconds() }
+            if Double(Monotonic.nanoseconds() - quietSince) / 1e9 >= answerTimeoutSeconds * 0.9 {
                 throw TestKitError("no answer to \(outstanding) requests for \(answerTimeoutSeconds) s")
             }
             for event in events[..<Int(count)] {
@@ -143,6 +162,38 @@ public final class LoadGenerator {
         report.clientCPUSeconds = Double(Monotonic.threadCPUNanoseconds() - startCPU) / 1e9
         for status in statuses.indices where statuses[status] > 0 { report.statuses[status] = statuses[status] }
         return report
+    }
+
+    /// The moments of an open loop.
+    private struct Schedule {
+        let start: UInt64
+        let stop: UInt64
+        let interval: Double
+        var sent = 0
+
+        /// The moment of the next request.
+        var due: UInt64 { start + UInt64(Double(sent) * interval) }
+    }
+
+    /// Sends what is due on connections that are free; the schedule ends when its time is over or the source has no more.
+    private func sendDue(_ schedule: inout Schedule?, _ source: some LoadSource, now: UInt64) {
+        while let due = schedule?.due, due <= now {
+            // Whoever has not been sent by the end of the time is counted, and not sent.
+            if let open = schedule, due >= open.stop || now >= open.stop {
+                report.unsent += max(0, Int(Double(min(now, open.stop) - open.start) / open.interval) - open.sent)
+                schedule = nil
+                return
+            }
+            guard let number = idle.popLast() else { return }
+            let before = outstanding
+            sendNext(number, source, due: due)
+            guard outstanding > before || connections[number].descriptor < 0 else {
+                schedule = nil
+                return
+            }
+            schedule?.sent += 1
+        }
+        if openConnections == 0 { schedule = nil }
     }
 
     /// One connection and the answer that is arriving on it.
@@ -168,10 +219,10 @@ public final class LoadGenerator {
         epoll_ctl(poller, operation, connections[number].descriptor, &event)
     }
 
-    private func sendNext(_ number: Int, _ source: some LoadSource, now: UInt64) {
+    private func sendNext(_ number: Int, _ source: some LoadSource, due: UInt64) {
         guard let request = source.nextRequest(connection: number) else { return }
         connections[number].busy = true
-        connections[number].sentAt = now
+        connections[number].sentAt = due
         connections[number].filled = 0
         connections[number].answerBytes = 0
         outstanding += 1
@@ -229,6 +280,9 @@ public final class LoadGenerator {
         let connection = connections[number]
         let now = Monotonic.nanoseconds()
         report.latency.record(nanoseconds: now - connection.sentAt)
+        if (200..<300).contains(connection.status) {
+            report.acceptedLatency.record(nanoseconds: now - connection.sentAt)
+        }
         report.answered += 1
         statuses[connection.status] += 1
         connections[number].busy = false
@@ -238,7 +292,11 @@ public final class LoadGenerator {
             count: connection.answerBytes - connection.headBytes
         )
         source.answered(connection: number, status: connection.status, body: body)
-        if now < stop { sendNext(number, source, now: now) }
+        if isOpenLoop {
+            idle.append(number)
+        } else if now < stop {
+            sendNext(number, source, due: now)
+        }
     }
 
     private func grow(_ number: Int) throws {

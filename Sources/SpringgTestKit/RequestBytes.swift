@@ -19,12 +19,18 @@ public final class RequestBytes {
     /// Adds a request; returns its number and the offset of its body within it.
     @discardableResult
     public func append(method: String, path: String, body: String) -> (number: Int, bodyOffset: Int) {
+        append(method: method, path: path, type: "application/json", body: Array(body.utf8))
+    }
+
+    /// Adds a request whose body is of another type; returns the same.
+    @discardableResult
+    public func append(method: String, path: String, type: String, body: [UInt8]) -> (number: Int, bodyOffset: Int) {
         let head =
-            "\(method) \(path) HTTP/1.1\r\nHost: springg\r\nContent-Type: application/json\r\n"
-            + "Content-Length: \(body.utf8.count)\r\n\r\n"
+            "\(method) \(path) HTTP/1.1\r\nHost: springg\r\nContent-Type: \(type)\r\n"
+            + "Content-Length: \(body.count)\r\n\r\n"
         let start = used
         append(head)
-        append(body)
+        body.withUnsafeBufferPointer { append($0) }
         places.append(start..<used)
         return (places.count - 1, head.utf8.count)
     }
@@ -36,19 +42,21 @@ public final class RequestBytes {
 
     private func append(_ text: String) {
         var text = text
-        text.withUTF8 { bytes in
-            if used + bytes.count > storage.count {
-                let larger = UnsafeMutableRawBufferPointer.allocate(
-                    byteCount: max(storage.count * 2, used + bytes.count),
-                    alignment: 64
-                )
-                larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<used]))
-                storage.deallocate()
-                storage = larger
-            }
-            UnsafeMutableRawBufferPointer(rebasing: storage[used...]).copyMemory(from: UnsafeRawBufferPointer(bytes))
-            used += bytes.count
+        text.withUTF8 { append($0) }
+    }
+
+    private func append(_ bytes: UnsafeBufferPointer<UInt8>) {
+        if used + bytes.count > storage.count {
+            let larger = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: max(storage.count * 2, used + bytes.count),
+                alignment: 64
+            )
+            larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: storage[..<used]))
+            storage.deallocate()
+            storage = larger
         }
+        UnsafeMutableRawBufferPointer(rebasing: storage[used...]).copyMemory(from: UnsafeRawBufferPointer(bytes))
+        used += bytes.count
     }
 }
 

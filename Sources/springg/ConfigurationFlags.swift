@@ -39,6 +39,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.recallProbe) var recallProbe: String?
     @Option(Keys.maxConcurrentBulkRequests) var maxConcurrentBulkRequests: String?
     @Option(Keys.bulkCPUThresholdPercent) var bulkCPUThresholdPercent: String?
+    @Option(Keys.maxSearchWait) var maxSearchWait: String?
     @Option(Keys.rateLimitPerSecond) var rateLimitPerSecond: String?
     @Option(Keys.rateLimitBurst) var rateLimitBurst: String?
     @Option(Keys.trustedProxies) var trustedProxies: String?
@@ -52,6 +53,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.ioThreads) var ioThreads: String?
     @Option(Keys.searchThreads) var searchThreads: String?
     @Option(Keys.indexingThreads) var indexingThreads: String?
+    @Option(Keys.measureStages) var measureStages: String?
     @Option(Keys.logLevel) var logLevel: String?
     @Option(Keys.logFormat) var logFormat: String?
     @Option(Keys.s3Bucket) var s3Bucket: String?

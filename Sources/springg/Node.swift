@@ -297,6 +297,8 @@ struct Node {
         options.idleTimeoutSeconds = settings[Keys.idleTimeout].seconds
         options.connectionsMax = settings[Keys.maxConnections]
         options.bulkConcurrencyMax = settings[Keys.maxConcurrentBulkRequests]
+        options.searchWaitSeconds = settings[Keys.maxSearchWait].seconds
+        options.measuresStages = settings[Keys.measureStages]
         options.bulkCPUThresholdPercent = settings[Keys.bulkCPUThresholdPercent]
         options.ackTimeoutSeconds = settings[Keys.ackTimeout].seconds
         options.defaultAck = AckLevel(rawValue: settings[Keys.defaultAck]) ?? .local

@@ -12,6 +12,29 @@ extension EndToEnd {
             try Self.check(try api.get("/metrics").text)
         }
 
+        /// Whoever does not ask for it pays nothing, and sees nothing.
+        @Test func processorTimeIsDividedWhenAsked() throws {
+            for isAsked in [true, false] {
+                let api = try API(isAsked ? ["measure-stages": "true"] : [:])
+                try api.createIndex("a", 1024)
+                let vector = [Float](repeating: 0.123_456_78, count: 1024)
+                for number in 0..<20 {
+                    try api.add("a", "\(number)", vector)
+                    _ = try api.search("a", vector)
+                }
+                let text = try api.get("/metrics").text
+                let name = "springg_request_cpu_seconds_total"
+                let times = text.split(separator: "\n").filter { $0.hasPrefix(name + "{") }
+                #expect(times.count == (isAsked ? 2 : 0), "\(times)")
+                // Forty bodies of some ten kilobytes are read in no less than a few microseconds, and in no more than a second.
+                for line in times {
+                    let seconds = line.split(separator: " ").last.flatMap { Double($0) } ?? 0
+                    #expect(seconds > 5e-6 && seconds < 1, "\(line)")
+                }
+                try Self.check(text)
+            }
+        }
+
         @Test func archiveAndPeersAreAmongThem() throws {
             let archive = try TemporaryDirectory()
             let nodes = try ReplicationTests.cluster(["a", "b"], ["s3-bucket": "file://\(archive.path)/archive"])

@@ -85,6 +85,19 @@ bool springg_semaphore_wait(void *semaphore, uint64_t nanoseconds);
 /// Names the calling thread for the tools that show threads; at most 15 bytes are kept.
 void springg_name_thread(const char *name);
 
+/// Parts of a request's way on a thread, for whom measures where processor time goes; all but `other` are summed up.
+enum { SPRINGG_STAGE_OTHER, SPRINGG_STAGE_JSON, SPRINGG_STAGE_WORK, SPRINGG_STAGES };
+
+/// Has stages measured from now on, on all threads.
+void springg_stages_measure(void);
+bool springg_stages_measured(void);
+
+/// Ends the calling thread's stage and begins another; returns the one that ended.
+int springg_stage_enter(int stage);
+
+/// Processor time of a stage on all threads so far.
+uint64_t springg_stage_nanoseconds(int stage);
+
 /// True when the kernels above run on AVX2 and FMA.
 bool springg_has_avx2(void);
 

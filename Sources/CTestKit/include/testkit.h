@@ -15,6 +15,9 @@ extern "C" {
 /// pipe2 with O_CLOEXEC: 0, or -1 and errno. Without it another thread's child could inherit an end and hold it open.
 int testkit_pipe(int ends[2]);
 
+/// epoll_wait with a time-out in nanoseconds: the moments of an open loop lie closer together than milliseconds.
+int testkit_epoll_wait(int poller, struct epoll_event *events, int count, uint64_t nanoseconds);
+
 /// posix_spawn_file_actions_addchdir_np.
 int testkit_spawn_chdir(posix_spawn_file_actions_t *actions, const char *path);
 

@@ -1,3 +1,4 @@
+import CSpringg
 public import Logging
 import NIOCore
 import NIOHTTP1
@@ -68,6 +69,9 @@ public final class APIServer: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: options.ioThreads > 0 ? options.ioThreads : cores)
         let threads = NIOThreadPool(numberOfThreads: options.searchThreads > 0 ? options.searchThreads : cores)
         threads.start()
+        if options.measuresStages {
+            springg_stages_measure()
+        }
         let context = ServerContext(options: options, logger: logger, threads: threads)
         do {
             let workers = try await self.makeWorkers(group, context)

@@ -27,6 +27,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case readOnly = "read_only"
     case writeFailed = "write_failed"
     case writesRefused = "writes_refused"
+    case overloaded
     case starting
     case shuttingDown = "shutting_down"
     case notReady = "not_ready"

@@ -372,12 +372,14 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     private func work(on request: Request) {
         do throws(RequestError) {
-            let answer = try self.worker.handle(
-                request.target,
-                body: request.body.buffer,
-                permit: request.permit,
-                from: self
-            )
+            let answer = try Stage.work.measured { () throws(RequestError) in
+                try self.worker.handle(
+                    request.target,
+                    body: request.body.buffer,
+                    permit: request.permit,
+                    from: self
+                )
+            }
             if let answer {
                 self.finish(answer)
             }
@@ -403,7 +405,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         case .answer(let answer):
             self.finish(answer)
         case .written(let pending, let results, let receipt):
-            self.finish(pending.answer(results).with(receipt))
+            self.finish(Stage.json.measured { pending.answer(results).with(receipt) })
         }
         self.workOff()
     }
@@ -413,7 +415,10 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Takes a piece of a body that is worked off while it arrives.
     private func stream(_ part: ByteBuffer) {
         do throws(RequestError) {
-            if try self.request?.stream?.append(part, self.worker.scratch) ?? false {
+            let made = try Stage.work.measured { () throws(RequestError) in
+                try self.request?.stream?.append(part, self.worker.scratch)
+            }
+            if made ?? false {
                 self.phaseDeadline = NIODeadline.now().after(self.worker.timeouts.read)
             }
             self.pump()

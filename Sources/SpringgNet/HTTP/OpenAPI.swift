@@ -1842,6 +1842,7 @@ enum OpenAPI {
            },
            "Unavailable": {
             "description": "Starting, stopping, busy, read-only, or switched off",
+            "headers": {"Retry-After": {"description": "Seconds to wait, if waiting helps", "schema": {"type": "integer", "minimum": 1}}},
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
            },
            "Timeout": {
@@ -1896,6 +1897,7 @@ enum OpenAPI {
                "read_only",
                "write_failed",
                "writes_refused",
+               "overloaded",
                "starting",
                "shutting_down",
                "not_ready"

@@ -132,13 +132,15 @@ func decodeBody<Value: ~Copyable>(
     orElse invalid: RequestError = .invalidBody,
     _ read: (inout JSONReader) throws(JSONError) -> Value
 ) throws(RequestError) -> Value {
-    var reader = JSONReader(bytes)
-    do {
-        let value = try read(&reader)
-        try reader.finish()
-        return value
-    } catch {
-        throw invalid
+    try Stage.json.measured { () throws(RequestError) in
+        var reader = JSONReader(bytes)
+        do {
+            let value = try read(&reader)
+            try reader.finish()
+            return value
+        } catch {
+            throw invalid
+        }
     }
 }
 

@@ -13,6 +13,8 @@ extension Worker {
         from connection: HTTPConnection
     ) throws(RequestError) -> Answer? {
         let index = try self.index(target)
+        // Before its body is read: turning away must stay cheap.
+        try self.requireThread()
         let query = try connection.query()
         let isBinary = connection.mediaType == .float32
         let batch = try body.withBytes { bytes throws(RequestError) in

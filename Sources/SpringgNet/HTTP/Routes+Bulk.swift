@@ -24,6 +24,7 @@ extension Worker {
             }
             return try request.submit(to: context, index: name, permit, mailbox, ticket)
         }
+        try self.requireThread()
         self.offload(ticket) { () throws(RequestError) in
             let request = try body.withBytes { bytes throws(RequestError) in
                 try BulkRequest(bytes, index: name, binaryDimensions: dimensions, scratch: DecodeScratch())
@@ -72,7 +73,9 @@ struct BulkRequest {
         scratch: DecodeScratch
     ) throws(RequestError) {
         if let binaryDimensions {
-            try self.init(BinaryRecords(bytes, dimensions: binaryDimensions), index: index, scratch: scratch)
+            self = try Stage.json.measured { () throws(RequestError) in
+                try BulkRequest(BinaryRecords(bytes, dimensions: binaryDimensions), index: index, scratch: scratch)
+            }
         } else {
             try self.init(json: bytes, index: index, scratch: scratch)
         }

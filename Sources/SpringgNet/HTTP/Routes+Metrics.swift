@@ -62,6 +62,19 @@ extension Worker {
             "Searches that were ended since nobody waited for them any more.",
             self.context.metrics.cancelledSearches.load(ordering: .relaxed)
         )
+        text.single(
+            "springg_work_waiting",
+            .gauge,
+            "Searches and other long work that wait for a thread.",
+            self.context.queue.waiting
+        )
+        if Stage.isMeasured {
+            let stages = "springg_request_cpu_seconds_total"
+            text.family(stages, .counter, "Processor time of requests by stage, what the log's thread takes left out.")
+            for stage in Stage.allCases {
+                text.sample(stages, [("stage", stage.name)], stage.seconds)
+            }
+        }
         let hits = "springg_limit_hits_total"
         text.family(hits, .counter, "Requests and connections that ran into a limit.")
         for limit in Limit.allCases {

@@ -42,6 +42,7 @@ extension Worker {
         if index.searchCostBytes(k: search.fetchCount, ef: search.ef) <= Self.inlineSearchBytesMax {
             return try search.run(index, query, nil)
         }
+        try self.requireThread()
         let copy = Array(query)
         self.offload(connection.ticket) { cancellation throws(RequestError) in
             try copy.withUnsafeBufferPointer { query throws(RequestError) in
@@ -100,14 +101,16 @@ struct Search: Sendable {
         let isWhole = index.withPlannedHits(query: query, k: self.fetchCount, ef: self.ef, cancellation: cancellation) {
             hits,
             plan in
-            let isWhole =
-                self.boost.map { self.write(self.rank(hits, $0), of: hits, to: &body) }
-                ?? self.write(hits, to: &body)
-            body.raw("]")
-            if self.explains {
-                self.write(plan, to: &body)
+            Stage.json.measured {
+                let isWhole =
+                    self.boost.map { self.write(self.rank(hits, $0), of: hits, to: &body) }
+                    ?? self.write(hits, to: &body)
+                body.raw("]")
+                if self.explains {
+                    self.write(plan, to: &body)
+                }
+                return isWhole
             }
-            return isWhole
         }
         guard cancellation?.isCancelled != true else {
             // Nobody reads this: the connection has answered 504, or is gone.

@@ -41,8 +41,10 @@ extension Worker {
         let index = try self.index(target)
         let id = try self.vectorID(target)
         let answer = index.withRow(id) { row in
-            // Numbers of nine digits and their commas are what embeddings mostly are.
-            Answer.success(capacity: 256 + row.vector.count * 12 + row.metadata.count) { $0.row(row, fields) }
+            Stage.json.measured {
+                // Numbers of nine digits and their commas are what embeddings mostly are.
+                Answer.success(capacity: 256 + row.vector.count * 12 + row.metadata.count) { $0.row(row, fields) }
+            }
         }
         guard let answer else {
             throw RequestError(.vectorNotFound(id))

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOHTTP1
 import NIOPosix
 import SpringgProjections
 import Synchronization
@@ -147,6 +148,22 @@ extension Worker {
         self.context.submit(commands, as: pending, self.mailbox, ticket)
     }
 
+    /// Refuses work that would have to wait for a thread for too long.
+    func requireThread() throws(RequestError) {
+        let limit = self.context.limits.searchWaitSeconds
+        let expected = Double(self.context.queue.expectedWaitNanoseconds) / 1e9
+        guard limit > 0, expected > limit else {
+            return
+        }
+        throw RequestError(
+            .serviceUnavailable,
+            "Server overloaded, please retry",
+            code: .overloaded,
+            retryAfterSeconds: max(1, Int(expected.rounded(.up))),
+            limit: .searchWait
+        )
+    }
+
     /// Runs work that is too long for an event loop on a thread of the pool.
     func offload(_ ticket: Ticket, _ work: @escaping @Sendable () throws(RequestError) -> Answer?) {
         self.offload(ticket) { _ throws(RequestError) in try work() }
@@ -157,18 +174,22 @@ extension Worker {
         let cancellation = Cancellation()
         self.hold(cancellation, for: ticket)
         let deadline = NIODeadline.now().after(self.timeouts.request)
+        self.context.queue.add()
         self.context.threads.submit { [mailbox, context] state in
+            context.queue.take()
             // Work that has waited until nobody wants its answer any more is not begun.
-            guard case .active = state, NIODeadline.now() < deadline, !cancellation.isCancelled else {
+            let begun = NIODeadline.now()
+            guard case .active = state, begun < deadline, !cancellation.isCancelled else {
                 return
             }
             defer {
+                context.queue.ended(nanoseconds: Int((NIODeadline.now() - begun).nanoseconds))
                 if cancellation.isCancelled {
                     context.metrics.cancelledSearches.wrappingAdd(1, ordering: .relaxed)
                 }
             }
             do throws(RequestError) {
-                if let answer = try work(cancellation) {
+                if let answer = try Stage.work.measured({ () throws(RequestError) in try work(cancellation) }) {
                     mailbox.post(ticket, .answer(answer))
                 }
             } catch {

@@ -11,6 +11,7 @@ package enum Limit: Int, CaseIterable, Sendable {
     case bodyMemory
     case bulkConcurrency
     case bulkCPU
+    case searchWait
     case readTimeout
     case writeTimeout
     case requestTimeout
@@ -27,6 +28,7 @@ package enum Limit: Int, CaseIterable, Sendable {
         case .bodyMemory: "body_memory"
         case .bulkConcurrency: "bulk_concurrency"
         case .bulkCPU: "bulk_cpu"
+        case .searchWait: "search_wait"
         case .readTimeout: "read_timeout"
         case .writeTimeout: "write_timeout"
         case .requestTimeout: "request_timeout"

@@ -42,6 +42,10 @@ public struct ServerOptions: Sendable {
     public var bulkConcurrencyMax = 2
     /// CPU of this process in percent of all cores from which bulk requests get 429.
     public var bulkCPUThresholdPercent = 80.0
+    /// Seconds that work may be expected to wait for a thread, else 503.
+    public var searchWaitSeconds = 1.0
+    /// True when the processor time of requests is divided into stages.
+    public var measuresStages = false
     /// True when this node answers `/internal/replicate` and `/internal/cluster/status`.
     public var clusterEnabled = false
     /// Name under which this node shows itself in the cluster's status; empty = `local-<address>`.

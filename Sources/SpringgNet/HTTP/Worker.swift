@@ -13,6 +13,8 @@ final class ServerContext: Sendable {
     /// True when every request is logged: asked once, since it cannot change and is asked for each of them.
     let logsRequests: Bool
     let threads: NIOThreadPool
+    /// What waits for those threads.
+    let queue: WorkQueue
     let limiter: RateLimiterBox?
     let bulkPermits: PermitPool?
     let bodyBudget: PermitPool?
@@ -95,6 +97,7 @@ final class ServerContext: Sendable {
         self.logger = logger
         self.logsRequests = logger.logLevel <= .debug
         self.threads = threads
+        self.queue = WorkQueue(threads: options.searchThreads > 0 ? options.searchThreads : System.coreCount)
         self.limiter =
             options.rateLimitPerSecond > 0
             ? RateLimiterBox(RateLimiter(perSecond: options.rateLimitPerSecond, burst: options.rateLimitBurst)) : nil
