@@ -10,7 +10,7 @@ DEMO_VECTORS ?= 2000
 PREFIX       ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short demo-cluster install check-api test test-servers tsan simulate fuzz bench bench-peers lint \
+.PHONY: help setup build run demo demo-short demo-cluster install check-install check-api check-page screenshots soak test test-servers tsan simulate fuzz bench bench-peers lint \
 	format clean
 
 help:  ## Show this list
@@ -28,7 +28,7 @@ run: build  ## Start a server on this machine, with a secret and data under .bui
 	@test -f .build/run/springg.json || .build/release/springg init --path .build/run/springg.json
 	.build/release/springg serve --config .build/run/springg.json --data-path .build/run/data --bind-address 127.0.0.1
 
-install: build  ## Install programs, man pages, completions and the systemd unit below PREFIX (/usr/local)
+install: build  ## Install programs, man pages, completions, the systemd unit and alerts below PREFIX (/usr/local)
 	scripts/man_pages.py .build/release/springg .build/man
 	scripts/man_pages.py .build/release/logdump .build/man
 	install -D -t $(DESTDIR)$(PREFIX)/bin .build/release/springg .build/release/logdump
@@ -41,9 +41,20 @@ install: build  ## Install programs, man pages, completions and the systemd unit
 		.build/release/$$program --generate-completion-script fish >$$base/fish/vendor_completions.d/$$program.fish; \
 	done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system packaging/springg.service
+	sed -i 's|/usr/local/bin/|$(PREFIX)/bin/|' $(DESTDIR)$(PREFIX)/lib/systemd/system/springg.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/springg packaging/alerts.yml
+
+check-install: build  ## Install into a directory and check programs, man pages, completions, unit and alerts
+	@./scripts/check_install.sh
 
 check-api: build  ## Send a server what /openapi.json allows and what it forbids (schemathesis, from PyPI into .build)
 	@./scripts/check_api.sh
+
+check-page: build  ## Use the page at / in a real browser (Debian's chromium, installed when it is missing)
+	@./scripts/check_page.py
+
+screenshots: build  ## Take the pictures of the page that the documents show
+	@./scripts/check_page.py --screenshots docs/screenshots
 
 demo: build  ## Show a database at work: 5,000 real vectors, search, kill -9, recovery
 	python3 demo/demo.py
@@ -79,6 +90,12 @@ fuzz: setup  ## Feed FUZZ_CASES (10 million) damaged inputs to every decoder of 
 bench: build  ## Measure, beside the machine's own limits
 	$(SWIFT_BUILD) --product bench
 	.build/release/bench $(ARGS)
+
+MINUTES ?= 20
+
+soak: build  ## Put mixed load on a node for MINUTES (20) and see that nothing grows
+	$(SWIFT_BUILD) --product bench
+	.build/release/bench --section soak --minutes $(MINUTES)
 
 # Libraries to compare with, in a Python environment of their own.
 PEERS := .build/peers

@@ -5,10 +5,12 @@
 """
 
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import textwrap
+import time
 
 
 def escaped(text: str) -> str:
@@ -34,13 +36,25 @@ def discussion(text: str) -> str:
             parts.append(".PP\n.nf\n" + escaped(paragraph) + "\n.fi")
         else:
             parts.append(".PP\n" + escaped(paragraph))
-    return "\n".join(parts)
+    # The heading before begins the first paragraph.
+    return "\n".join(parts).removeprefix(".PP\n")
+
+
+def date() -> str:
+    """Of the sources, for builds that are to come out the same (SOURCE_DATE_EPOCH), else of today."""
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+EXIT_STATUS = """\
+.SH EXIT STATUS
+0 fine, 1 failure, 2 wrong usage, 6 damage or flaws in what was looked at."""
 
 
 def page(command: dict, path: list[str]) -> str:
     name = "-".join(path)
     abstract = command.get("abstract", "").rstrip(".")
-    lines = [f'.TH "{name.upper()}" "1" "" "Springg"', ".SH NAME", escaped(f"{name} - {abstract}"), ".SH SYNOPSIS"]
+    lines = [f'.TH "{name.upper()}" "1" "{date()}" "Springg"', ".SH NAME", escaped(f"{name} - {abstract}"), ".SH SYNOPSIS"]
     shown = [argument for argument in command.get("arguments", []) if argument.get("shouldDisplay", True)]
     subcommands = [sub for sub in command.get("subcommands", []) if sub["commandName"] != "help"]
     words = " ".join(path) + (" <command>" if subcommands else "") + (" [options]" if shown else "")
@@ -55,6 +69,9 @@ def page(command: dict, path: list[str]) -> str:
         lines += [".SH COMMANDS"]
         for sub in subcommands:
             lines += [".TP", f".BR {escaped(name + '-' + sub['commandName'])} (1)", escaped(sub.get("abstract", ""))]
+    lines += [EXIT_STATUS]
+    if len(path) > 1:
+        lines += [".SH SEE ALSO", f".BR {escaped('-'.join(path[:-1]))} (1)"]
     return "\n".join(lines) + "\n"
 
 

@@ -29,7 +29,7 @@ struct PromiseTests {
     func check() throws {
         let text = try Repository.text(of: ".ci/run")
         #expect(text.contains("set -euo pipefail"))
-        for step in ["setup", "lint", "test", "tsan", "demo-short"] {
+        for step in ["setup", "lint", "test", "check-api", "check-page", "check-install", "tsan", "demo-short"] {
             #expect(text.contains("\nstep \(step)\n"))
         }
     }
@@ -53,7 +53,8 @@ struct PromiseTests {
     @Test(
         "scripts can be run",
         arguments: [
-            ".ci/run", "scripts/setup.sh", "scripts/test_servers.sh", "scripts/make_fixtures.py",
+            ".ci/run", "scripts/check_install.sh", "scripts/check_page.py", "scripts/setup.sh",
+            "scripts/test_servers.sh", "scripts/make_fixtures.py",
             "scripts/make_transfer_fixtures.py",
         ]
     )
