@@ -20,8 +20,8 @@ struct MeasureCommand: ParsableCommand {
         commandName: "measure",
         abstract: "Run sections of the benchmark; what is done without a command.",
         discussion: """
-            Sections: machine, adds, search, graph, json, http, replay, rebuild, and, which run only when they are named, rest-search, \
-            search-under-writes, churn, snapshot, replication and bootstrap. Without a name about two minutes on two cores. Run it on a machine that does \
+            Sections: machine, adds, search, graph, json, endpoints, replay, rebuild, and, which run only when they are named, http, \
+            rest-search, search-under-writes, churn, snapshot, replication, bootstrap, overload and soak. Without a name about two minutes on two cores. Run it on a machine that does \
             nothing else, or read the figures per processor time first.
 
             Examples:
@@ -50,6 +50,9 @@ struct MeasureCommand: ParsableCommand {
     @Option(help: "Rows of the set that the rest-search section makes.")
     var rows = 100_000
 
+    @Option(help: "Minutes of the soak section.")
+    var minutes = 20.0
+
     @Option(help: "Seed of the random vectors.")
     var seed: UInt64 = 1
 
@@ -57,13 +60,13 @@ struct MeasureCommand: ParsableCommand {
     var json = false
 
     enum Section: String, CaseIterable, ExpressibleByArgument {
-        case machine, adds, search, graph, json, http, replay, rebuild
+        case machine, adds, search, graph, json, endpoints, replay, rebuild, http
         case restSearch = "rest-search"
         case searchUnderWrites = "search-under-writes"
-        case churn, snapshot, replication, bootstrap
+        case churn, snapshot, replication, bootstrap, overload, soak
 
         /// What runs when nothing is named.
-        static let short: [Section] = [.machine, .adds, .search, .graph, .json, .http, .replay, .rebuild]
+        static let short: [Section] = [.machine, .adds, .search, .graph, .json, .endpoints, .replay, .rebuild]
     }
 
     func run() throws {
@@ -73,7 +76,8 @@ struct MeasureCommand: ParsableCommand {
             directory: try directory ?? Self.programDirectory(),
             seed: seed,
             embeddings: embeddings ?? "Fixtures",
-            madeRows: rows
+            madeRows: rows,
+            minutes: minutes
         )
         var report = Report()
         for section in section.isEmpty ? Section.short : section {
@@ -85,6 +89,9 @@ struct MeasureCommand: ParsableCommand {
                 case .search: try SearchSection.measure(settings)
                 case .graph: try GraphSection.measure(settings)
                 case .json: JSONSection.measure(settings)
+                case .endpoints: try EndpointsSection.measure(settings)
+                case .overload: try OverloadSection.measure(settings)
+                case .soak: try SoakSection.measure(settings)
                 case .http: try HTTPSection.measure(settings)
                 case .replay: try ReplaySection.measure(settings)
                 case .rebuild: try RebuildSection.measure(settings)
@@ -119,6 +126,7 @@ struct Settings {
     let seed: UInt64
     let embeddings: String
     let madeRows: Int
+    let minutes: Double
 
     /// Dimensions of the vectors in all sections.
     static let dimensions = 1024

@@ -27,6 +27,8 @@ struct Figure {
     let value: Double
     let unit: String
     var goal: Goal?
+    /// True for what stands in a table of the notes: the list leaves it out.
+    var isInTable = false
 
     var isMet: Bool? { goal?.isMet(by: value) }
 
@@ -60,7 +62,7 @@ struct SectionReport {
 
     var text: String {
         var lines = ["", title, String(repeating: "─", count: 96)]
-        for figure in figures {
+        for figure in figures where !figure.isInTable {
             let verdict = figure.isMet.map { $0 ? "met" : "NOT MET" } ?? ""
             lines.append(
                 padded(figure.name, 52) + padded(Figure.text(figure.value), -12) + " " + padded(figure.unit, 12)
