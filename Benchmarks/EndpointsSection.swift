@@ -68,7 +68,8 @@ enum EndpointsSection {
         var work = 0.0
         var beside = 0.0
 
-        var failed: Int { load.refused + load.lost + load.unsent }
+        /// Refused, lost, or so many not sent in time that the pace was not kept.
+        var failed: Int { load.refused + load.lost + (load.unsent * 100 > load.answered ? load.unsent : 0) }
 
         func milliseconds(_ percent: Double) -> Double { Double(load.latency.percentile(percent)) / 1e6 }
     }
