@@ -16,16 +16,29 @@ public final class HTTPClient {
     /// Header fields sent with every request.
     public var headers: [(name: String, value: String)]
 
+    private let machine: Machine?
     private var descriptor: Int32 = -1
     private var received: [UInt8] = []
 
     /// A client that connects when first used.
-    public init(
+    public convenience init(
         port: Int,
         host: String = "127.0.0.1",
         headers: [(name: String, value: String)] = [],
         timeoutSeconds: Double = 30
     ) {
+        self.init(port: port, host: host, headers: headers, timeoutSeconds: timeoutSeconds, on: nil)
+    }
+
+    /// A client on a machine of a test's network: by default beside the server, whatever happens to the network.
+    package init(
+        port: Int,
+        host: String = "127.0.0.1",
+        headers: [(name: String, value: String)] = [],
+        timeoutSeconds: Double = 30,
+        on machine: Machine?
+    ) {
+        self.machine = machine
         self.host = host
         self.port = port
         self.headers = headers
@@ -44,7 +57,10 @@ public final class HTTPClient {
     /// Opens the connection now.
     public func connect() throws {
         close()
-        descriptor = try Socket.connect(host: host, port: port, from: sourceAddress)
+        let connect = { [host, port, sourceAddress] in
+            try Socket.connect(host: host, port: port, from: sourceAddress)
+        }
+        descriptor = try machine?.run(connect) ?? connect()
     }
 
     /// Sends one request and reads its answer; `path` goes out as it is.

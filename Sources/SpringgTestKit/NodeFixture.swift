@@ -32,6 +32,9 @@ public final class NodeFixture {
     /// Process id of the last start.
     public private(set) var pid: Int32 = 0
 
+    /// Where it runs; nil for this machine.
+    package let machine: Machine?
+
     private let program: String
     private let temporary: TemporaryDirectory
     private var process: ChildProcess?
@@ -42,7 +45,13 @@ public final class NodeFixture {
     ///
     /// `flags` are added to, and win over, those that every test wants: a free port of 127.0.0.1 (chosen anew at each
     /// start), no token, no rate limit, no cluster.
-    public init(flags: [String: String] = [:], place: String? = nil) throws {
+    public convenience init(flags: [String: String] = [:], place: String? = nil) throws {
+        try self.init(flags: flags, place: place, on: nil)
+    }
+
+    /// The same on a machine of a test's network, on its loopback unless the flags say otherwise.
+    package init(flags: [String: String] = [:], place: String? = nil, on machine: Machine?) throws {
+        self.machine = machine
         program = try BuiltProgram.path("springg")
         temporary = try TemporaryDirectory(in: place)
         directory = temporary.path
@@ -85,12 +94,14 @@ public final class NodeFixture {
     private func startOnce(_ deadline: Deadline) throws -> Double {
         stop()
         let began = Monotonic.nanoseconds()
-        let child = try ChildProcess(
-            executable: program,
-            arguments: try serveArguments(),
-            environment: environment,
-            workingDirectory: directory
-        )
+        let child = try onItsMachine {
+            try ChildProcess(
+                executable: program,
+                arguments: try serveArguments(),
+                environment: environment,
+                workingDirectory: directory
+            )
+        }
         process = child
         pid = child.pid
         let output = child.takeOutput()
@@ -114,23 +125,31 @@ public final class NodeFixture {
 
     /// Runs `springg serve` with the flags, expecting it to leave by itself.
     public func startExpectingExit(timeoutSeconds: Double = 30) throws -> CommandResult {
-        try ChildProcess.run(
-            program,
-            try serveArguments(),
-            environment: environment,
-            workingDirectory: directory,
-            timeoutSeconds: timeoutSeconds
-        )
+        try onItsMachine {
+            try ChildProcess.run(
+                program,
+                try serveArguments(),
+                environment: environment,
+                workingDirectory: directory,
+                timeoutSeconds: timeoutSeconds
+            )
+        }
     }
 
     /// Runs another command of the program in the node's directory and environment.
     public func run(_ arguments: [String], environment extra: [String: String] = [:]) throws -> CommandResult {
-        try ChildProcess.run(
-            program,
-            arguments,
-            environment: environment.merging(extra) { $1 },
-            workingDirectory: directory
-        )
+        try onItsMachine {
+            try ChildProcess.run(
+                program,
+                arguments,
+                environment: environment.merging(extra) { $1 },
+                workingDirectory: directory
+            )
+        }
+    }
+
+    private func onItsMachine<Result>(_ body: () throws -> Result) throws -> Result {
+        try machine?.run(body) ?? body()
     }
 
     private func serveArguments() throws -> [String] {
@@ -148,7 +167,8 @@ public final class NodeFixture {
         HTTPClient(
             port: port,
             headers: token.map { [(name: "Authorization", value: "Bearer \($0)")] } ?? [],
-            timeoutSeconds: timeoutSeconds
+            timeoutSeconds: timeoutSeconds,
+            on: machine
         )
     }
 

@@ -1,6 +1,9 @@
-// A memberlist agent for scripts/interop/run.py: the library with its defaults, and its list of members over HTTP.
+// A memberlist agent for InteroperationTests: the library with its defaults, and the addresses of its members over HTTP.
 //
 // It is built against whatever version of the library is there; labels, which old ones lack, are set by reflection.
+// Against Debian's packages (golang-go, golang-github-hashicorp-memberlist-dev):
+//
+//     GO111MODULE=off GOPATH=/usr/share/gocode go build -o .build/agent scripts/interop/agent.go
 package main
 
 import (
@@ -55,11 +58,11 @@ func main() {
 		log.Fatal(err)
 	}
 	http.HandleFunc("/members", func(answer http.ResponseWriter, _ *http.Request) {
-		names := []string{}
+		addresses := []string{}
 		for _, node := range list.Members() {
-			names = append(names, node.Name)
+			addresses = append(addresses, node.Addr.String())
 		}
-		json.NewEncoder(answer).Encode(names)
+		json.NewEncoder(answer).Encode(addresses)
 	})
 	go func() { log.Fatal(http.ListenAndServe(*control, nil)) }()
 	for *join != "" {

@@ -21,6 +21,18 @@ int testkit_epoll_wait(int poller, struct epoll_event *events, int count, uint64
 /// posix_spawn_file_actions_addchdir_np.
 int testkit_spawn_chdir(posix_spawn_file_actions_t *actions, const char *path);
 
+/// Makes a network namespace with a loopback and one interface of this IPv4 address, whose other end is the TUN descriptor
+/// `device` (closed on exec, does not block). Returns the namespace, or -1 and errno. Nothing of it has a name: it goes when
+/// the descriptors are closed and the processes in it have ended, however that comes about.
+int testkit_network_new(const char *address, const char *mask, int *device);
+
+/// Takes the calling thread into a network namespace, as for sockets that it makes and processes that it starts; returns what
+/// takes it back, or -1 and errno.
+int testkit_network_enter(int network);
+
+/// Takes the calling thread back.
+void testkit_network_return(int before);
+
 /// Reads `length` bytes once, front to back, in the widest loads the processor has (AVX2 when present), doing nothing
 /// with them but one exclusive-or a load, and returns a value that depends on every byte. This is the yardstick that
 /// a scan of the same bytes is held against: no scan can be faster than it on one core.

@@ -7,8 +7,13 @@ final class API {
     private(set) var http: HTTPClient
     private let token: String?
 
-    init(_ flags: [String: String] = [:], environment: [String: String] = [:], token: String? = nil) throws {
-        node = try NodeFixture(flags: flags)
+    init(
+        _ flags: [String: String] = [:],
+        environment: [String: String] = [:],
+        token: String? = nil,
+        on machine: Machine? = nil
+    ) throws {
+        node = try NodeFixture(flags: flags, on: machine)
         node.environment.merge(environment) { $1 }
         self.token = token
         try node.start()

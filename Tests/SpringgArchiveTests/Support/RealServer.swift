@@ -3,6 +3,8 @@ import SpringgArchive
 import SpringgTestKit
 
 /// A real S3 server, started for one test in a directory of its own, with a bucket `test-bucket`.
+///
+/// SeaweedFS can stand on a machine of a test's network.
 final class RealServer {
     enum Kind: String, CaseIterable, Sendable {
         case seaweedFS, ministack
@@ -13,12 +15,15 @@ final class RealServer {
     private let directory: TemporaryDirectory
     private let process: ChildProcess
     private let reader: WorkerThread
+    private let machine: Machine?
 
     static let keys = (id: "testkey0001", secret: "test/secret+with=signs")
 
     /// Starts a server and waits until it answers.
-    init(_ kind: Kind) throws {
+    init(_ kind: Kind, on machine: Machine? = nil) throws {
         self.kind = kind
+        self.machine = machine
+        let address = machine?.address ?? "127.0.0.1"
         directory = try TemporaryDirectory()
         let programs = RealServer.programs
         guard Files.exists(programs + "/installed") else {
@@ -48,11 +53,10 @@ final class RealServer {
                 """
             try Files.write(directory.path + "/s3.json", identity.utf8)
             guard mkdir(directory.path + "/data", 0o755) == 0 else { throw TestKitError.system("making a directory") }
-            process = try ChildProcess(
-                executable: programs + "/bin/weed",
+            let server = (
                 arguments: [
-                    "-logdir=\(directory.path)", "server", "-dir=\(directory.path)/data", "-ip=127.0.0.1",
-                    "-ip.bind=127.0.0.1",
+                    "-logdir=\(directory.path)", "server", "-dir=\(directory.path)/data", "-ip=\(address)",
+                    "-ip.bind=\(address)",
                     "-master.port=\(ports[1])", "-master.port.grpc=\(ports[2])", "-volume.port=\(ports[3])",
                     "-volume.port.grpc=\(ports[4])", "-filer", "-filer.port=\(ports[5])",
                     "-filer.port.grpc=\(ports[6])",
@@ -64,11 +68,19 @@ final class RealServer {
                     "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=16",
                     "-volume.preStopSeconds=1",
                 ],
-                environment: ["PATH": "/usr/bin:/bin", "HOME": directory.path],
-                workingDirectory: directory.path
+                environment: ["PATH": "/usr/bin:/bin", "HOME": directory.path], directory: directory.path
             )
+            let start = {
+                try ChildProcess(
+                    executable: programs + "/bin/weed",
+                    arguments: server.arguments,
+                    environment: server.environment,
+                    workingDirectory: server.directory
+                )
+            }
+            process = try machine?.run(start) ?? start()
         }
-        endpoint = "http://127.0.0.1:\(port)"
+        endpoint = "http://\(address):\(port)"
         // What it prints goes nowhere; unread it would fill the pipe, and the server would wait.
         let output = process.takeOutput()
         reader = try WorkerThread {
@@ -76,7 +88,7 @@ final class RealServer {
             while read(output, &piece, piece.count) > 0 {}
             close(output)
         }
-        try awaitReady()
+        try machine?.run(awaitReady) ?? awaitReady()
     }
 
     deinit {
