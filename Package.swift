@@ -165,7 +165,10 @@ let package = Package(
         // The real programs over HTTP, on the command line and by signals: built before these tests run.
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["SpringgTestKit", "SpringgArchive", "SpringgLog", "COpenSSL", "springg", "logdump"],
+            dependencies: [
+                "SpringgTestKit", "SpringgNet", "SpringgCluster", "SpringgArchive", "SpringgLog", "COpenSSL", "springg",
+                "logdump", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings
         ),
         .executableTarget(

@@ -68,7 +68,10 @@ extension Node {
         let present: [PeerAddress] = members.compactMap { member in
             guard !member.isSelf, member.member.status != .left, let state = member.member.state else { return nil }
             let address = NodeAddress(member.member.endpoint.address, port: state.apiPort)
-            return PeerAddress(name: member.member.name, address: state.apiPort > 0 ? address : nil)
+            return PeerAddress(
+                name: member.member.name,
+                address: state.apiPort > 0 && state.isUnderstood ? address : nil
+            )
         }
         guard let own = members.first(where: \.isSelf)?.member.name else { return present }
         let named = Set(present.map(\.name)).union([own])

@@ -25,7 +25,7 @@ package struct NodeState: Equatable, Sendable {
     /// The program's version.
     package var version = ""
     /// Oldest and newest version of the protocol between nodes that it speaks.
-    package var protocols: ClosedRange<UInt8> = 1...1
+    package var protocols = NodeState.spokenProtocols
     package var vectorCount: UInt64 = 0
     /// Unix time in milliseconds of its last archiving; 0 for never.
     package var lastArchivedAt: UInt64 = 0
@@ -48,6 +48,15 @@ package struct NodeState: Equatable, Sendable {
     package var indexDigests: [String: Digest] = [:]
     /// Members that were forgotten, and when, in Unix milliseconds; in the long form only.
     package var forgotten: [String: UInt64] = [:]
+
+    /// Versions of the protocol between nodes that this program speaks.
+    ///
+    /// A program that brings a new one speaks the old one too, until the last node of a cluster has been upgraded: so two of
+    /// neighbouring releases always have one in common. They use the newest that both speak.
+    package static let spokenProtocols: ClosedRange<UInt8> = 1...1
+
+    /// Whether the node that says this of itself and this program have a version in common; without one they exchange nothing.
+    package var isUnderstood: Bool { protocols.overlaps(NodeState.spokenProtocols) }
 
     package init() {}
 

@@ -23,8 +23,10 @@ struct GossipJournal {
         switch event {
         case .joined(let member):
             self.logger.info("Member joined", metadata: Self.metadata(member))
+            self.noteProtocols(member)
         case .updated(let member):
             self.logger.debug("Member changed", metadata: Self.metadata(member))
+            self.noteProtocols(member)
         case .left(let member):
             self.logger.info("Member left", metadata: Self.metadata(member))
         case .failed(let member):
@@ -44,6 +46,23 @@ struct GossipJournal {
             self.sayOnce("join \(endpoint)") {
                 $0.warning("A cluster was not joined: \(reason)", metadata: ["at": "\(endpoint)"])
             }
+        }
+    }
+
+    private mutating func noteProtocols(_ member: Member) {
+        guard let state = member.state, !state.isUnderstood else { return }
+        let (theirs, ours) = (state.protocols, NodeState.spokenProtocols)
+        self.sayOnce("protocols \(member.name)") {
+            $0.warning(
+                """
+                Member speaks no protocol that this node speaks: nothing is replicated between the two until the older \
+                program has been upgraded
+                """,
+                metadata: Self.metadata(member).merging([
+                    "version": "\(state.version)", "theirs": "\(theirs.lowerBound) to \(theirs.upperBound)",
+                    "ours": "\(ours.lowerBound) to \(ours.upperBound)",
+                ]) { $1 }
+            )
         }
     }
 
