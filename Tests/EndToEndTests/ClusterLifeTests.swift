@@ -229,14 +229,61 @@ extension EndToEnd {
             #expect(text.status == .exited(6) && text.output == "x 10000: on \(lone[0]) only\n", "\(text)")
         }
 
+        @Test("a node whose clock is wrong takes no writes until it is right, and shows what the others write")
+        func wrongClock() throws {
+            let place = try TemporaryDirectory()
+            let (library, clock) = (place.path + "/wrong_clock.so", place.path + "/clock")
+            let built = try ChildProcess.run(
+                "/usr/bin/env",
+                ["clang", "-shared", "-fPIC", "-o", library, RepositoryFiles.root + "/Tests/WrongClock/wrong_clock.c"],
+                environment: ["PATH": getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"],
+                workingDirectory: place.path
+            )
+            try #require(built.status == .exited(0), "\(built)")
+            // 4096 s: further off than the tokens of the nodes are good for.
+            try Files.write(clock, [0, 0x10, 0, 0, 0, 0, 0, 0])
+            var cluster = try Nodes()
+            let flags = [
+                "cluster-seeds": cluster.ports.map { "127.0.0.1:\($0)" }.joined(separator: ","),
+                "jwt-secret": Token.secret,
+            ]
+            for (number, name) in ["a", "b", "c"].enumerated() {
+                let wrong = ["LD_PRELOAD": library, "WRONG_CLOCK": clock]
+                try cluster.start(
+                    number,
+                    flags.merging(["node-id": name]) { $1 },
+                    environment: number == 2 ? wrong : [:]
+                )
+            }
+            try cluster.eventually([0, 1, 2], live(3))
+            let (a, c) = (cluster.nodes[0], cluster.nodes[2])
+            try #require(try a.createIndex("i", 1).status == 200)
+            func eventually(_ what: String, _ isSo: () throws -> Bool) throws {
+                let deadline = Deadline(seconds: 60)
+                while try !isSo() {
+                    try #require(!deadline.isOver, "\(what)\n\(a.node.log)\n\(c.node.log)")
+                    usleep(50_000)
+                }
+            }
+            try eventually("c refuses writes") {
+                let answer = try c.add("i", "c", [1])
+                return answer.status == 503 && answer.error?.contains("clock") == true
+            }
+            #expect(c.node.log.contains("No writes are taken: this node's clock is"))
+            try #require(try a.add("i", "a", [1]).status == 200)
+            try eventually("c shows what a wrote") { try c.vector("i", "a").status == 200 }
+
+            // In place, for the process has it in its memory.
+            try Files.flip(clock, offset: 1, mask: 0x10)
+            try eventually("c takes writes") { try c.add("i", "c again", [1]).status == 200 }
+            try eventually("a shows what c wrote") { try a.vector("i", "c again").status == 200 }
+        }
+
         @Test("nodes of one Auto Scaling group find each other, under their instances' ids")
         func autoScalingGroup() throws {
             let ids = ["i-0aaa", "i-0bbb"]
             let addresses = ["127.0.0.2", "127.0.0.3"]
-            let cloud = try StubServer { request in .answer(Self.cloud(request, ids, addresses)) }
-            let metadata = try ids.indices.map { number in
-                try StubServer { request in .answer(Self.metadata(request, ids[number], addresses[number])) }
-            }
+            let cloud = AutoScalingMock()
             var cluster = try Nodes()
             for number in ids.indices {
                 try cluster.start(
@@ -247,11 +294,7 @@ extension EndToEnd {
                         "cluster-discovery": number == 0 ? "ec2" : "auto", "cluster-bind-address": addresses[number],
                         "cluster-bind-port": "\(cluster.ports[0])",
                     ],
-                    environment: [
-                        "AWS_EC2_METADATA_SERVICE_ENDPOINT": metadata[number].endpoint,
-                        "AWS_ENDPOINT_URL": cloud.endpoint,
-                        "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret",
-                    ]
+                    environment: try cloud.launch(ids[number], addresses[number])
                 )
             }
             try cluster.eventually([0, 1], live(2))
@@ -269,46 +312,6 @@ extension EndToEnd {
             try cluster.start(0, ["cluster-discovery": "ec2", "node-id": "a"], environment: environment)
             #expect(cluster.nodes[0].node.log.contains("Nodes are not looked for in EC2"))
             #expect(try cluster.nodes[0].get("/api/health").status == 200)
-        }
-
-        private static func text(_ text: String) -> StubServer.Answer {
-            StubServer.Answer(200, body: Array(text.utf8))
-        }
-
-        private static func metadata(
-            _ request: StubServer.Request,
-            _ id: String,
-            _ address: String
-        ) -> StubServer.Answer {
-            switch request.path {
-            case "/latest/api/token": text("token")
-            case "/latest/meta-data/instance-id": text(id)
-            case "/latest/meta-data/local-ipv4": text(address)
-            case "/latest/meta-data/placement/region": text("eu-test-1")
-            default: StubServer.Answer(404)
-            }
-        }
-
-        /// Auto Scaling and EC2.
-        private static func cloud(
-            _ request: StubServer.Request,
-            _ ids: [String],
-            _ addresses: [String]
-        ) -> StubServer.Answer {
-            let form = String(decoding: request.body, as: UTF8.self)
-            guard form.contains("Action=DescribeInstances&") else {
-                let id = ids.first { form.contains($0) } ?? ""
-                return text(
-                    "<R><DescribeAutoScalingInstancesResult><AutoScalingInstances><member><InstanceId>\(id)</InstanceId>"
-                        + "<AutoScalingGroupName>g</AutoScalingGroupName></member></AutoScalingInstances>"
-                        + "</DescribeAutoScalingInstancesResult></R>"
-                )
-            }
-            let items = zip(ids, addresses).map { id, address in
-                "<item><instancesSet><item><instanceId>\(id)</instanceId><instanceState><name>running</name></instanceState>"
-                    + "<privateIpAddress>\(address)</privateIpAddress></item></instancesSet></item>"
-            }
-            return text("<R><reservationSet>\(items.joined())</reservationSet></R>")
         }
     }
 }
