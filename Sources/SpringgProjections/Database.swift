@@ -194,6 +194,7 @@ public final class Database: Sendable {
             try replay.apply(record, to: materializer)
         }
         materializer.publish()
+        materializer.goLive()
         try requireWhole(log.directory, base, trimmed: report.trimmed, damaged: checkpoint.damaged)
         log.markApplied(report.last)
         log.markCheckpointed(base.lsn)

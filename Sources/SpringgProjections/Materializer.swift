@@ -81,6 +81,12 @@ package final class Materializer: Projection {
 
     private static let recordsBetweenPublications: UInt64 = 4096
 
+    /// From now on clients wait for the thread that applies.
+    func goLive() {
+        resources.memory.hasClients.store(true, ordering: .relaxed)
+        for rows in rows.values { rows.index?.store.goLive() }
+    }
+
     /// Shows readers everything applied, and takes back the memory of rows that nobody can see any more.
     package func publish() {
         resources.epochs.publish(appliedLSN)

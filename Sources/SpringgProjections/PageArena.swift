@@ -7,7 +7,7 @@ import Glibc
 struct PageArena: ~Copyable {
     /// Whether to ask for huge pages: where memory is scattered the kernel takes milliseconds to make room for one, and whoever
     /// touches it first waits.
-    private let isHuge: Bool
+    private var isHuge: Bool
     private var pieces: [UnsafeMutableRawPointer] = []
     private var used = PageArena.pieceBytes
 
@@ -20,6 +20,14 @@ struct PageArena: ~Copyable {
 
     deinit {
         for piece in pieces { munmap(piece, PageArena.pieceBytes) }
+    }
+
+    /// Decides about what is touched for the first time from here on; what lies in a huge page stays there.
+    mutating func setHuge(_ isHuge: Bool) {
+        guard isHuge != self.isHuge else { return }
+        self.isHuge = isHuge
+        // Also of what was given out and has not been touched.
+        if let piece = pieces.last { madvise(piece, PageArena.pieceBytes, isHuge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE) }
     }
 
     /// Bytes on a page boundary, all zero, until the arena goes; nil when the system has none.

@@ -38,8 +38,13 @@ final class VectorStore: @unchecked Sendable {
 
     // The writer's own.
     private var chunkCount = 0
-    /// Of all chunks but the first `chunksAlone`; it is the writer that touches them first, and clients wait for it.
+    /// Of all chunks but the first `chunksAlone`.
+    ///
+    /// In huge pages while a start or a tool fills the store, which takes half of the time that small ones do. Not once there are
+    /// clients: it is the writer that touches a chunk first, and they wait for it.
     private var arena = PageArena(isHuge: false)
+    /// A store of fewer chunks would take noticeably more memory than it fills.
+    private static let chunksInSmallPages = 16
     /// A small index need not take more than it fills.
     private static let chunksAlone = 4
     private var directoryCapacity = 16
@@ -431,8 +436,12 @@ final class VectorStore: @unchecked Sendable {
         count(layout.bytes)
     }
 
+    /// Clients are going to wait for the writer.
+    func goLive() { arena.setHuge(false) }
+
     private func chunkMemory() -> UnsafeMutableRawPointer {
         guard chunkCount >= VectorStore.chunksAlone else { return .allocate(byteCount: layout.bytes, alignment: 4096) }
+        arena.setHuge(chunkCount >= VectorStore.chunksInSmallPages && !memory.hasClients.load(ordering: .relaxed))
         guard let memory = arena.take(layout.bytes) else {
             fatalError("out of memory for \(layout.bytes) bytes of rows")
         }
@@ -489,6 +498,9 @@ final class MemoryAccount: Sendable {
 
     /// Bytes that may be held; 0 for no limit.
     let limit = Atomic<Int>(0)
+
+    /// Whether somebody waits for whoever takes memory; not while a start or a tool fills the stores.
+    let hasClients = Atomic<Bool>(false)
 
     /// Whether so many more may be taken for what only saves time: half of the limit is for what has to be there.
     func isPlentiful(for count: Int) -> Bool {
