@@ -215,11 +215,12 @@ public final class Database: Sendable {
         // Also those that a checkpoint brought back and no event has touched since.
         for index in materializer.indexes where index.backlog > 0 { indexer.requestAtStart(index) }
         let thread = WriterThread(name: "springg-writer") {
+            var pace = Pace()
             pipeline.run(
                 batch,
                 writer,
                 materializer,
-                pace: { Database.keepPace(with: indexer, materializer) },
+                pace: { pace.verdict(materializer.mostBehind, indexer, now: monotonicNanoseconds()) },
                 wallClock: wallClock
             )
         }
@@ -489,20 +490,6 @@ public final class Database: Sendable {
             }
         }
     }
-
-    /// Makes the writer wait while an index that it has just written to is too far ahead of its graph.
-    private static func keepPace(with indexer: Indexer, _ materializer: Materializer) {
-        guard let index = materializer.mostBehind else { return }
-        var backlog = Int.max
-        // As long as the indexer gets on; should it not, writes are worth more than its graph.
-        while indexer.isTooFarBehind(index), index.backlog < backlog {
-            backlog = index.backlog
-            _ = indexer.wait(stepsMax: paceStepsMax) { !indexer.isTooFarBehind(index) }
-        }
-    }
-
-    /// So many steps of the indexer are time enough for it to get on by a row: about a second.
-    private static let paceStepsMax = 500
 
     /// Waits until every graph holds what was written before; false when the database is closed meanwhile.
     ///

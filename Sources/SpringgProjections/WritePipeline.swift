@@ -15,6 +15,8 @@ final class WritePipeline: @unchecked Sendable {
         case events(EnvelopeBatch, WriteBatch.ReceiveCompletion)
         /// Begins to take commands, under a new origin or the one there is.
         case originate(OriginID?, @Sendable (LogError?) -> Void)
+
+        var isCommands: Bool { if case .commands = self { true } else { false } }
     }
 
     private let doorbell = Doorbell()
@@ -86,19 +88,19 @@ final class WritePipeline: @unchecked Sendable {
 
     /// The writer's thread.
     ///
-    /// `pace` is called after each batch and may make the writer wait for those who follow it.
+    /// `pace` says, between two batches, what has to wait for those who follow the writer.
     func run(
         _ batch: consuming WriteBatch,
         _ writer: LogWriter,
         _ materializer: Materializer,
-        pace: () -> Void,
+        pace: () -> Pace.Verdict,
         wallClock: () -> UInt64
     ) {
         var batch = batch
         var window = GatherWindow()
         /// When what is written but not synced has to be (durability `interval`); nil when nothing is.
         var syncDue: UInt64?
-        while let submissions = take(before: syncDue, window) {
+        while let submissions = take(before: syncDue, window, pace()) {
             if !submissions.isEmpty {
                 let wall = wallClock()
                 // What readers and graphs have let go of since the last batch makes room for this one.
@@ -119,7 +121,6 @@ final class WritePipeline: @unchecked Sendable {
                 batch.flush()
                 window.committed(answered, nanoseconds: monotonicNanoseconds() - begun)
                 writer.prepareAhead()
-                pace()
             }
             syncDue = syncIfDue(writer, syncDue)
             answerCaptures(writer, materializer)
@@ -171,11 +172,18 @@ final class WritePipeline: @unchecked Sendable {
         return nil
     }
 
-    /// Waits for submissions, or until `deadline`.
+    /// Waits for submissions, or until `deadline`, or until `pace` has to be asked again.
     ///
-    /// Empty: the deadline has passed. Nil: closed and drained.
-    private func take(before deadline: UInt64?, _ window: GatherWindow) -> [Submission]? {
+    /// Empty: there is nothing to be done yet. Nil: closed and drained.
+    private func take(before deadline: UInt64?, _ window: GatherWindow, _ pace: Pace.Verdict) -> [Submission]? {
         doorbell.withLock {
+            if !isClosing {
+                switch pace {
+                case .go: break
+                case .commandsWait: return takePastCommands()
+                case .allWait: return rest()
+                }
+            }
             let wanted = queue.count + window.lastBatch
             if queue.isEmpty, captureRequests.isEmpty {
                 let now = monotonicNanoseconds()
@@ -187,6 +195,20 @@ final class WritePipeline: @unchecked Sendable {
             swap(&taken, &queue)
             return taken
         }
+    }
+
+    /// With the doorbell locked: what is no command, while commands stay where they are.
+    private func takePastCommands() -> [Submission] {
+        let others = queue.filter { !$0.isCommands }
+        guard !others.isEmpty else { return rest() }
+        queue.removeAll { !$0.isCommands }
+        return others
+    }
+
+    /// With the doorbell locked: lets those get on for whom the writer waits.
+    private func rest() -> [Submission] {
+        if captureRequests.isEmpty { sleep(until: queue.count + 1, nanoseconds: Pace.stepNanoseconds) }
+        return []
     }
 
     /// With the doorbell locked.

@@ -172,6 +172,31 @@ struct HNSWLifeTests {
         #expect(index.stats.unindexed <= 1000)
     }
 
+    @Test("events of other nodes do not wait for the graph")
+    func paceOfOthers() throws {
+        let (rows, batch) = (4000, 500)
+        // A graph that takes seconds to build.
+        let options = #"{"m":64,"ef_construction":2000}"#
+        let database = try DatabaseTests.open(SimulatedFileSystem()) { $0.maxUnindexedRows = 100 }
+        defer { database.close() }
+        var random = SeededRandom(seed: 9)
+        let create = Array(options.utf8).withUnsafeBytes {
+            EncodedEvent.indexCreated(name: "a", dimensions: 256, options: $0)
+        }
+        let history = ReceiveTests.history(
+            ReceiveTests.foreign,
+            [create] + (0..<rows).map { EventSet.put("a", "v\($0)", random.floats(256)) }
+        )
+        for start in stride(from: 0, to: history.count, by: batch) {
+            let outcome = try ReceiveTests.receive(database, history[start..<min(start + batch, history.count)])
+            #expect(outcome.refusals.isEmpty && outcome.failure == nil)
+        }
+        let index = try #require(database.index(try DatabaseTests.name("a")))
+        #expect(index.count == rows)
+        // Held to the pace of linking, no more than the last batch would be ahead.
+        #expect(database.rowsToLink > 100 + batch)
+    }
+
     @Test("memory of replaced rows and of a deleted index comes back")
     func memory() throws {
         let database = try HNSWLifeTests.filled(SimulatedFileSystem(), rows: 3000)

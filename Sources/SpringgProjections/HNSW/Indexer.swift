@@ -80,11 +80,20 @@ final class Indexer: Sendable {
         self.report = report
     }
 
-    /// Whether an index is so far behind that the writer waits for it.
-    func isTooFarBehind(_ index: VectorIndex) -> Bool {
+    /// Why an index is so far behind that the writer waits for it.
+    enum Lateness {
+        /// Searches compare too many rows one by one.
+        case searches
+        /// There is hardly memory left, and the graph holds rows that nobody sees.
+        case memory
+    }
+
+    /// Nil when the writer need not wait for an index.
+    func lateness(of index: VectorIndex) -> Lateness? {
         let backlog = index.backlog
-        if limits.unindexedRows > 0, backlog > max(1, limits.unindexedRows / share(of: index)) { return true }
-        return backlog > 0 && isMemoryScarce && index.hasDead
+        guard backlog > 0 else { return nil }
+        if isMemoryScarce, index.hasDead { return .memory }
+        return limits.unindexedRows > 0 && backlog > max(1, limits.unindexedRows / share(of: index)) ? .searches : nil
     }
 
     /// Where searches come across waiting rows only so small a part of those allowed may wait: every search compares them
@@ -184,7 +193,7 @@ final class Indexer: Sendable {
     private func mayRest(_ job: Job) -> Bool {
         guard let index = job.index else { return false }
         let rows = limits.unindexedRows > 0 ? limits.unindexedRows : Indexer.restRowsMax
-        return index.backlog <= rows / share(of: index) && !isTooFarBehind(index)
+        return index.backlog <= rows / share(of: index) && lateness(of: index) == nil
             && index.store.ledger.count(.dead) * Indexer.restDeadShare <= index.graph.count
     }
 
