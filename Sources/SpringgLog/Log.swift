@@ -63,6 +63,8 @@ public final class Log: Sendable {
     let fileSystem: any FileSystem
     /// What its writer does, in numbers.
     package let meter = CommitMeter()
+    /// Its newest records in memory; none unless somebody asks for it.
+    let tail = LogTail()
 
     struct State {
         var segments: [LogSegment]
@@ -140,6 +142,9 @@ public final class Log: Sendable {
             state.roomFound = found
         }
     }
+
+    /// Keeps the newest records in memory, so many bytes and a little more, for readers that keep up with the writer.
+    package func keepTail(bytesMax: Int) { tail.keep(bytesMax: bytesMax) }
 
     /// Tells the log that the projections hold everything up to `lsn`.
     public func markApplied(_ lsn: LSN) { state.withLock { $0.watermarks.apply(to: lsn) } }

@@ -10,6 +10,8 @@ public final class LogCursor {
     /// The record that `next` will return.
     public private(set) var position: LSN
     private var reader: SegmentReader?
+    /// Where it stands in the newest records, while it keeps up with them.
+    private var tail: TailPlace?
     private var expected = LSN.zero
     private var link: UInt32 = 0
 
@@ -25,6 +27,7 @@ public final class LogCursor {
     /// - Throws: `.trimmed` when retention has removed the record, `.corrupt` when it cannot be read, `.io`.
     public func next() throws(LogError) -> LogRecord? {
         guard log.watermarks.durable >= position else { return nil }
+        if let record = nextOfTail() { return record }
         if reader == nil { try openSegment(holding: position) }
         while let reader {
             switch try reader.next(expecting: expected, link: link) {
@@ -42,6 +45,23 @@ public final class LogCursor {
             }
         }
         return nil
+    }
+
+    /// The record from memory, if it is there.
+    private func nextOfTail() -> LogRecord? {
+        var record = tail?.next(position)
+        if record == nil, let chunk = log.tail.chunk(holding: position) {
+            tail = TailPlace(chunk)
+            record = tail?.next(position)
+        }
+        guard let record else {
+            tail = nil
+            return nil
+        }
+        // What is behind is read from the disk anew, from the segment that is nearest then.
+        reader = nil
+        position = record.lsn.next
+        return record
     }
 
     /// Calls `wake` once, on any thread, when `next` has something to return, or when the log has failed or closed.

@@ -185,6 +185,8 @@ public final class LogWriter {
             throw error
         }
         log.meter.committed(events: Int(staged.lsn.rawValue - end.lsn.rawValue), bytes: batchBytes)
+        // Before it is published: whoever hears of a record finds it.
+        log.tail.append(UnsafeRawBufferPointer(batch).part(0, batchBytes), first: end.lsn.next)
         position += batchBytes
         end = staged
         batchBytes = 0
