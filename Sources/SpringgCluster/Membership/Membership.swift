@@ -169,6 +169,8 @@ package struct Membership: Sendable {
         now: Duration
     ) -> [MembershipDirective] {
         precondition(meta.count <= WireLimits.metaBytes, "meta of \(meta.count) bytes")
+        // Once in a node's life, and others wait for it: that it has an API now.
+        if me.state?.apiPort == 0, Self.state(meta)?.apiPort ?? 0 > 0 { due.announce = min(due.announce, now) }
         ownMeta = meta
         self.userState = userState
         return tick(now: now)

@@ -28,6 +28,8 @@ final class GossipLoop {
     private var streamBytes = 0
 
     private var lastState: NodeState?
+    private var isAskingForState = false
+    private var asksForStateAgain = false
     private var seedsOfSources: [[NodeAddress]]
     /// Where an operator has told this node to look.
     private var namedSeeds: [NodeAddress] = []
@@ -125,7 +127,7 @@ final class GossipLoop {
     }
 
     private func perform(_ directives: [MembershipDirective]) {
-        var isChanged = false
+        var (isChanged, hasJoined) = (false, false)
         for directive in directives {
             switch directive {
             case .send(let packet, let endpoint): self.send(packet, to: endpoint)
@@ -135,9 +137,12 @@ final class GossipLoop {
             case .event(let event):
                 self.journal.note(event)
                 isChanged = true
+                if case .joined = event { hasJoined = true }
             }
         }
         if isChanged { self.publish() }
+        // Who counts as a member is kept on disk, and events of the new one may come at once.
+        if hasJoined { self.askForState() }
     }
 
     private func publish() {
@@ -268,10 +273,22 @@ final class GossipLoop {
 
     // MARK: State and seeds
 
-    private func askForState() {
+    /// One question at a time: who is asked writes files.
+    func askForState() {
+        guard !self.isAskingForState else {
+            self.asksForStateAgain = true
+            return
+        }
+        self.isAskingForState = true
         let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
         let state = self.sources.state
-        self.sources.threads.runIfActive(eventLoop: self.eventLoop, state).whenSuccess { bound.value.take($0) }
+        self.sources.threads.runIfActive(eventLoop: self.eventLoop, state).whenComplete { result in
+            bound.value.isAskingForState = false
+            if case .success(let state) = result { bound.value.take(state) }
+            guard bound.value.asksForStateAgain else { return }
+            bound.value.asksForStateAgain = false
+            if case .success = result { bound.value.askForState() }
+        }
     }
 
     private func take(_ state: NodeState) {
@@ -281,8 +298,10 @@ final class GossipLoop {
         timeless.composedAt = self.lastState?.composedAt ?? 0
         guard timeless != self.lastState else { return }
         let forgetsMore = self.lastState.map { $0.forgotten != state.forgotten } ?? false
+        // Others send nothing to a node before they know of its API.
+        let hasOpened = self.lastState?.apiPort == 0 && state.apiPort > 0
         self.lastState = state
-        defer { if forgetsMore { self.run { core, _ in core.exchangeNow() } } }
+        defer { if forgetsMore || hasOpened { self.run { core, _ in core.exchangeNow() } } }
         self.run { core, now in
             core.setState(
                 meta: state.shortForm(),

@@ -207,6 +207,14 @@ package final class GossipService: Sendable {
     /// Everybody who is known, self included, in order of name.
     package var members: [ClusterMember] { self.board.members }
 
+    /// Calls `listener` whenever members may have changed, on the event loop: it must not block.
+    package func whenMembersChange(_ listener: @escaping @Sendable () -> Void) { self.board.setListener(listener) }
+
+    /// What the node has to say of itself is new: it is asked for at once.
+    package func renewState() {
+        self.loop.eventLoop.execute { [loop] in loop.value.askForState() }
+    }
+
     /// Looks for nodes there too, from now on.
     package func join(_ endpoints: [NodeAddress]) {
         self.loop.eventLoop.execute { [loop] in loop.value.join(endpoints) }
@@ -233,12 +241,16 @@ package final class GossipService: Sendable {
 /// Where the event loop leaves what it knows, for everybody to read.
 final class MemberBoard: Sendable {
     private let content = Mutex<[ClusterMember]>([])
+    private let listener = Mutex<(@Sendable () -> Void)?>(nil)
 
     var members: [ClusterMember] { self.content.withLock { $0 } }
 
     func post(_ members: [ClusterMember]) {
         self.content.withLock { $0 = members }
+        self.listener.withLock { $0 }?()
     }
+
+    func setListener(_ listener: @escaping @Sendable () -> Void) { self.listener.withLock { $0 = listener } }
 }
 
 /// What gossip asks others for, on threads that may block.
