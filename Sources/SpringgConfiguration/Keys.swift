@@ -391,6 +391,14 @@ public enum Keys {
             + "X-Springg-After before it is answered 503, 1ms to 5m; at most half of request_timeout is waited.",
         .milliseconds(1)...(.seconds(300))
     )
+    /// What replication may take of the network.
+    public static let replicationBandwidth = integer(
+        "replication_bandwidth_mbps",
+        0,
+        "Megabits a second of events that this node ships to all others together, up to 1000000; 0 = no bound. What others fetch "
+            + "by themselves, snapshots for new nodes too, does not count.",
+        0...1_000_000
+    )
     /// How wrong the clock may be.
     public static let maxClockOffset = duration(
         "max_clock_offset",
@@ -415,7 +423,7 @@ public enum Keys {
         s3SyncInterval, s3SnapshotInterval, s3Retention,
         clusterEnabled, clusterBindPort, clusterBindAddress, clusterAdvertiseAddress, clusterSeeds, nodeID,
         clusterLabel, clusterKeys,
-        clusterDiscovery, clusterSize, defaultAck, ackTimeout, maxClockOffset,
+        clusterDiscovery, clusterSize, defaultAck, ackTimeout, replicationBandwidth, maxClockOffset,
     ]
 
     /// The setting of a name, or nil.

@@ -79,6 +79,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.clusterSize) var clusterSize: String?
     @Option(Keys.defaultAck) var defaultAck: String?
     @Option(Keys.ackTimeout) var ackTimeout: String?
+    @Option(Keys.replicationBandwidth) var replicationBandwidthMbps: String?
     @Option(Keys.maxClockOffset) var maxClockOffset: String?
 
     /// Key name → text, of the flags that were given.

@@ -41,8 +41,10 @@ extension Node {
             expectsPeers(settings) || members.cluster.roster.count > 1
             || database.versionVector.origins.contains { $0 != database.origin }
         let (gossip, cluster) = members
+        let bound = settings[Keys.replicationBandwidth]
         let replication = ReplicationService(
             database,
+            options: bound > 0 ? ReplicationOptions(bytesPerSecond: bound * bytesOfMegabit) : ReplicationOptions(),
             secret: secret.isEmpty ? nil : secret,
             expectsPeers: expectsPeers,
             logger: logger,
@@ -50,6 +52,7 @@ extension Node {
             holds: { acks.peer($0, holds: $1) }
         )
         acks.expectPeers { [weak replication] in replication?.hurry() }
+        gossip.whenMembersChange { [weak replication] in replication?.look() }
         // Bounded by the state machine; the margin is for a slow disk.
         if !replication.waitUntilOriginating(seconds: originSeconds) {
             logger.warning("It is not clear yet under which origin this node may write; writes are refused until it is")
@@ -59,6 +62,7 @@ extension Node {
     }
 
     private static let originSeconds = 30.0
+    private static let bytesOfMegabit = 125_000
 
     /// The other members that are nodes of ours; one without an API yet, because it is starting, counts too.
     ///
@@ -106,18 +110,5 @@ extension Node {
     private static func isEmpty(_ dataPath: String) -> Bool {
         let names = (try? PosixFileSystem().list(dataPath)) ?? []
         return names.allSatisfy { $0 == "LOCK" || $0 == "lost+found" }
-    }
-}
-
-extension ReplicationService {
-    /// How it goes with one peer; nil for one that is not known.
-    func peer(_ name: String) -> PeerReplication? {
-        status.peers.first { $0.name == name }.map { peer in
-            PeerReplication(
-                breaker: peer.breakerWord,
-                lagEvents: Int(clamping: peer.lagEvents ?? 0),
-                lastError: peer.failure
-            )
-        }
     }
 }

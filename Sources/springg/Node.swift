@@ -107,10 +107,14 @@ struct Node {
             options.archive = { ArchiveFigures(archiver.status) }
         }
         let replication = Late<ReplicationService>()
-        options.replication = { node in replication.value?.peer(node) }
+        if members != nil {
+            options.replication = { replication.value?.status }
+            options.unready.append { replication.value?.status.unready ?? [] }
+        }
         server.open(database, options: options)
         // From now on the others know where this node's API is.
         opened.set(database)
+        members?.gossip.renewState()
         archiver?.start()
         if let members {
             replication.set(startReplication(settings, database: database, members, acks: acks, logger: logger))

@@ -155,6 +155,67 @@ extension EndToEnd {
             #expect(try a.count("i") == 701)
         }
 
+        /// A node was away for longer than the logs of the others reach back: it says so wherever one looks, and what to do helps.
+        @Test func whoIsOutOfReachSaysSo() throws {
+            let small = ["log-segment-mb": "1", "log-retention-mb": "2", "persistence-interval": "1s"]
+            let nodes = try Self.cluster(["a", "b"], small)
+            let (a, b) = (nodes[0], nodes[1])
+            func status(_ node: API) throws -> CommandResult {
+                try node.node.run(
+                    ["cluster", "status", "--port", "\(node.node.port)", "--require-jwt", "false"],
+                    environment: ["SPRINGG_JWT_SECRET": Token.secret]
+                )
+            }
+            func metric(_ node: API, _ name: String) throws -> Bool {
+                try node.get("/metrics").text.contains(name + " 1\n")
+            }
+            try #require(try a.createIndex("i", 1024).status == 200)
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            #expect(try status(b).status == .exited(0))
+            try b.stop()
+            // More than the other one's memory of its newest records holds, too.
+            let vector = [Float](repeating: 0.25, count: 1024)
+            for number in 0..<6000 { try #require(try a.add("i", "\(number % 700)", vector).status == 200) }
+            #expect(try Self.eventually { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 2 })
+
+            try b.start()
+            #expect(try Self.eventually { try b.get("/readyz").status == 503 }, Self.log(nodes))
+            #expect(try b.get("/readyz").text.contains(#""code":"out_of_reach""#))
+            #expect(try b.get("/api/health").data()["status"]?.string == "degraded")
+            #expect(try metric(b, "springg_cluster_out_of_reach"))
+            let found = try status(b)
+            #expect(found.status == .exited(6) && found.output.contains("move its data directory away"), "\(found)")
+            // The other one knows whom it cannot help.
+            #expect(try Self.eventually { try metric(a, #"springg_peer_out_of_reach{node="b"}"#) })
+            #expect(try status(a).status == .exited(6))
+
+            try b.stop()
+            Files.removeTree(b.node.dataPath)
+            try b.start()
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            #expect(try Self.eventually { try b.get("/readyz").status == 200 }, Self.log(nodes))
+            #expect(
+                try Self.eventually { try nodes.allSatisfy { try status($0).status == .exited(0) } },
+                Self.log(nodes)
+            )
+        }
+
+        /// Eight megabits are a million bytes: what lies beyond a second's worth and a batch comes no faster.
+        @Test func bandwidthIsBounded() throws {
+            let nodes = try Self.cluster(["a", "b"], ["replication-bandwidth-mbps": "8"])
+            let (a, b) = (nodes[0], nodes[1])
+            try #require(try a.createIndex("i", 1024).status == 200)
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            try b.stop()
+            let vector = [Float](repeating: 0.25, count: 1024)
+            for number in 0..<1000 { try #require(try a.add("i", "\(number)", vector).status == 200) }
+            let begun = Monotonic.nanoseconds()
+            try b.start()
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            // 4.1 MB, of which one may go at once and a quarter more is charged afterwards.
+            #expect(Double(Monotonic.nanoseconds() - begun) / 1e9 > 2.5)
+        }
+
         /// A disk is replaced by an older copy while the only one who holds what was written since is stopped.
         @Test func whoIsAwayMayHoldMore() throws {
             let nodes = try Self.cluster(["a", "b", "c"])

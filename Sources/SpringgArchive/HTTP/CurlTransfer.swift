@@ -184,6 +184,7 @@ final class CurlTransfer {
             return Int(CURL_READFUNC_ABORT)
         }
         sentBytes += count
+        if sentBytes == body.range.count { request.bodySent?() }
         return count
     }
 

@@ -14,6 +14,8 @@ package struct HTTPRequest: Sendable {
     package var headers: [HTTPField] = []
     /// The bytes to send; nil for a request without a body.
     package var body: HTTPBody?
+    /// Called, perhaps more than once, when the last of these bytes is on its way and the answer is all that is waited for.
+    package var bodySent: (@Sendable () -> Void)?
     /// How long it may take.
     package var timeouts = HTTPTimeouts()
     /// The body of a success is handed on piece by piece; every other body is gathered up to `answerBytesMax`.

@@ -50,6 +50,8 @@ package struct Replication: Sendable {
     private static let writtenStep = Duration.milliseconds(50)
     /// Between two attempts to begin an origin on a log that does not take it.
     private static let retryPause = Duration.seconds(1)
+    /// Between two pulls from a peer whose log did not reach back to what this node lacks.
+    private static let beyondLogPause = Duration.seconds(30)
     /// Peers that are asked every `askInterval`; more are asked less often, so that the cost stays.
     private static let peersAskedOften = 8
 
@@ -85,6 +87,17 @@ package struct Replication: Sendable {
         }
         let since = written.first { $0.sequence > held[origin].sequence }?.at
         return (events, since.map { now - $0 } ?? .zero)
+    }
+
+    /// This node lacks events that a peer holds, that its log no longer has, and that nobody else has brought since.
+    package var isOutOfReach: Bool {
+        peers.values.contains { peer in
+            guard let ours = peer.beyondLog?.ours, let theirs = peer.held else { return false }
+            return theirs.origins.contains { origin in
+                theirs[origin].sequence > vector[origin].sequence && vector[origin] == ours[origin]
+                    && !peer.diverged.contains(origin)
+            }
+        }
     }
 
     // MARK: - What happens
@@ -182,7 +195,9 @@ package struct Replication: Sendable {
             peer.bytes += UInt64(bytes)
             // A full batch has more behind it: gathering is for those who wait for company.
             if case .ship(_, _, let bytesMax) = exchange.kind, bytes >= bytesMax { peer.shippedAt = nil }
-            take(message, shipped: events, gaps: gaps, from: &peer, now)
+            // Where the log has nothing that it could take, there is no hurry to look again.
+            if events == 0, !gaps.isEmpty { peer.shippedAt = now + options.askInterval }
+            take(message, shipped: events, gaps: exchange.kind == .ask ? nil : gaps, from: &peer, now)
         case .pulled(let appended, let refused, let isOutOfReach):
             noteSuccess(&peer)
             // There is more where something came from; it will say what.
@@ -190,6 +205,7 @@ package struct Replication: Sendable {
             peer.pulls = false
             if appended > 0, phase != .originating { tell(.restored(from: peer.name)) }
             for refusal in refused { note(refusal, by: &peer) }
+            peer.beyondLog = isOutOfReach ? (vector, now) : nil
             if isOutOfReach { tell(.outOfReach(peer: peer.name)) }
         }
         peers[exchange.peer] = peer
@@ -206,7 +222,7 @@ package struct Replication: Sendable {
     private mutating func take(
         _ message: VectorMessage,
         shipped: Int,
-        gaps: Set<OriginID>,
+        gaps: Set<OriginID>?,
         from peer: inout ReplicationPeer,
         _ now: Duration
     ) {
@@ -221,8 +237,11 @@ package struct Replication: Sendable {
         }
         // Of two histories under one name nobody can say which it is that the peer holds.
         if !peer.diverged.contains(origin) { tell(.holds(peer: peer.name, theirs)) }
-        if !gaps.isEmpty, !peer.isOutOfReach { tell(.peerOutOfReach(peer: peer.name)) }
-        peer.isOutOfReach = !gaps.isEmpty
+        // A mere question says nothing about the log, unless it shows that nothing is lacking.
+        if let gaps = gaps ?? (wanted(by: peer).isEmpty ? [] : nil) {
+            if !gaps.isEmpty, !peer.isOutOfReach { tell(.peerOutOfReach(peer: peer.name)) }
+            peer.isOutOfReach = !gaps.isEmpty
+        }
         if phase == .originating, message.origin == origin || theirs[origin].sequence > vector[origin].sequence {
             // Somebody else writes under this origin, or this node did before its disk was replaced.
             begin(underNewOrigin: true)
@@ -254,6 +273,8 @@ package struct Replication: Sendable {
                 && mark.theirs[origin].sequence > vector[origin].sequence
                 && !peer.diverged.contains(origin)
         }
+        // Looking for what its log does not have makes the peer read all of it.
+        if let beyond = peer.beyondLog, now < beyond.at + Replication.beyondLogPause { peer.pulls = false }
         peer.mark = (now, theirs, vector)
     }
 

@@ -14,4 +14,13 @@ package struct ReplicationOptions: Sendable {
     package var bytesPerSecond: Int?
 
     package init() {}
+
+    /// With a bound, in batches that are a quarter of a second's worth, so that it is felt as a pace and not as stops.
+    package init(bytesPerSecond: Int) {
+        self.bytesPerSecond = bytesPerSecond
+        batchBytes = min(batchBytes, max(ReplicationOptions.batchBytesMin, bytesPerSecond / 4))
+    }
+
+    /// A batch of fewer would be requests without end.
+    private static let batchBytesMin = 64 << 10
 }

@@ -43,6 +43,8 @@ package struct ReplicationPeer: Sendable {
     var helping: Set<OriginID> = []
     /// There is something that it has and this node does not get.
     var pulls = false
+    /// What this node held, and when, as the peer's log no longer reached back to what follows; nil when it did.
+    var beyondLog: (ours: VersionVector, at: Duration)?
 
     init(_ peer: PeerAddress, askAt: Duration) {
         name = peer.name

@@ -26,6 +26,9 @@ package final class ShipmentReader {
     private var shipper: LogShipper?
     private var origins: Set<OriginID> = []
 
+    /// Bytes of an event in the last shipment that had some: by it memory for the next is taken at once.
+    private var bytesOfEvent = 4096
+
     package init(_ log: Log) { self.log = log }
 
     /// Events of `origins` that `held` lacks, about `bytesMax` of them.
@@ -37,12 +40,24 @@ package final class ShipmentReader {
         bytesMax: Int
     ) throws(LogError) -> Shipment {
         do throws(LogError) {
-            return try readOnce(origins, lacking: held, bytesMax: bytesMax)
+            return try take(from: shipper(for: origins, lacking: held), bytesMax: bytesMax)
         } catch {
             shipper = nil
             // Retention was quicker than the reader: what is left begins elsewhere.
             guard case .trimmed = error else { throw error }
-            return try readOnce(origins, lacking: held, bytesMax: bytesMax)
+            return try take(from: shipper(for: origins, lacking: held), bytesMax: bytesMax)
+        }
+    }
+
+    /// What follows the last shipment, for a peer that is going to hold that one; nil when nothing does.
+    package func readOn(bytesMax: Int) throws(LogError) -> Shipment? {
+        guard let shipper else { return nil }
+        do throws(LogError) {
+            let shipment = try take(from: shipper, bytesMax: bytesMax)
+            return shipment.events > 0 ? shipment : nil
+        } catch {
+            self.shipper = nil
+            throw error
         }
     }
 
@@ -60,13 +75,11 @@ package final class ShipmentReader {
         }
     }
 
-    private func readOnce(
-        _ origins: Set<OriginID>,
-        lacking held: VersionVector,
-        bytesMax: Int
-    ) throws(LogError) -> Shipment {
-        let shipper = shipper(for: origins, lacking: held)
-        var builder = EventsMessage.Builder(bytesExpected: min(bytesMax, 1 << 20))
+    private func take(from shipper: LogShipper, bytesMax: Int) throws(LogError) -> Shipment {
+        let (durable, next) = (log.watermarks.durable, shipper.position)
+        let ahead = durable >= next ? durable.rawValue - next.rawValue + 1 : 0
+        let expected = Int(min(Double(ahead) * Double(bytesOfEvent), Double(bytesMax)))
+        var builder = EventsMessage.Builder(bytesExpected: expected + expected / 8)
         var isCaughtUp = false
         while builder.eventBytes < bytesMax, !isCaughtUp {
             let batch = try shipper.next(bytesMax: bytesMax - builder.eventBytes) { record in
@@ -74,6 +87,7 @@ package final class ShipmentReader {
             }
             isCaughtUp = batch.isCaughtUp
         }
+        if builder.count > 0 { bytesOfEvent = builder.eventBytes / builder.count }
         let gaps = Set(shipper.gaps.map(\.origin)).filter { origins.contains($0) }
         return Shipment(
             message: builder.finish(origin: log.origin, isOutOfReach: !gaps.isEmpty),

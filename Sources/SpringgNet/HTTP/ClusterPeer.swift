@@ -16,7 +16,7 @@ struct ClusterPeer {
     var state: NodeState?
     /// What it holds and shows, beside what this node does; nil for this node itself.
     var agreement: Agreement?
-    var replication: PeerReplication?
+    var replication: ReplicationStatus.Peer?
 
     /// Seconds since 1970; nil for never.
     private var lastArchived: Double? {
@@ -84,10 +84,12 @@ struct ClusterPeer {
         }
         if let replication = self.replication {
             body.raw(",\n        \"replication\": {\"breaker\": ")
-            body.string(replication.breaker)
+            body.string(replication.breakerWord)
             body.raw(", \"lag_events\": ")
-            body.integer(replication.lagEvents)
-            if let error = replication.lastError {
+            body.integer(Int(clamping: replication.lagEvents ?? 0))
+            body.raw(", \"out_of_reach\": ")
+            body.bool(replication.isOutOfReach)
+            if let error = replication.failure {
                 body.raw(", \"last_error\": ")
                 body.string(error)
             }

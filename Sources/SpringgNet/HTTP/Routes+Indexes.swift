@@ -16,6 +16,9 @@ extension Worker {
         }
         switch self.context.database.health {
         case .healthy:
+            if self.context.options.replication?()?.isOutOfReach == true {
+                return answer("degraded", ReplicationStatus.outOfReachAdvice)
+            }
             let rows = self.context.database.rowsToLink
             return .success { body in
                 body.raw(#"{"status":"healthy","service":"springg""#)

@@ -100,6 +100,7 @@ extension Worker {
         ClusterStatus(
             nodeID: own.nodeID,
             cluster: self.context.options.cluster,
+            isOutOfReach: self.context.options.replication?()?.isOutOfReach,
             peers: ([own] + others).sorted { $0.nodeID < $1.nodeID },
             memory: self.context.database.memory,
             indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
@@ -122,12 +123,13 @@ extension Worker {
         own.vectorCount = self.context.database.vectorCount
         let members = gossip?.members ?? []
         own.state = members.first { $0.isSelf }?.member.state
+        let replication = self.context.options.replication?()
         let others = members.filter { !$0.isSelf }.map { member in
             var peer = ClusterPeer(member, now: now)
             if let ours = own.state, let theirs = member.member.state {
                 peer.agreement = Agreement(ours: ours, theirs: theirs, theirLong: member.member.longState)
             }
-            peer.replication = self.context.options.replication?(member.member.name)
+            peer.replication = replication?.peer(member.member.name)
             return peer
         }
         return (own, others)
@@ -138,6 +140,8 @@ extension Worker {
 struct ClusterStatus {
     let nodeID: String
     let cluster: ClusterService?
+    /// Whether the node lacks what no peer's log has any more; nil where nothing is replicated.
+    let isOutOfReach: Bool?
     let peers: [ClusterPeer]
     let memory: MemoryUse
     let indexes: [(name: String, memoryBytes: Int)]
@@ -151,6 +155,14 @@ struct ClusterStatus {
         body.integer(self.peers.count { $0.isLive })
         if let cluster = self.cluster {
             self.write(membersOf: cluster, to: &body)
+        }
+        if let isOutOfReach {
+            body.raw(",\n    \"out_of_reach\": ")
+            body.bool(isOutOfReach)
+            if isOutOfReach {
+                body.raw(",\n    \"advice\": ")
+                body.string(ReplicationStatus.outOfReachAdvice)
+            }
         }
         body.raw(",\n    \"peers\": {")
         for (position, peer) in self.peers.enumerated() {

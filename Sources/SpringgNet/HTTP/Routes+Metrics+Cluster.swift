@@ -1,3 +1,4 @@
+import SpringgCluster
 import SpringgLog
 
 /// What `/metrics` shows beyond this node: the archive, the members, and how far each peer is.
@@ -80,6 +81,14 @@ extension Worker {
             "Every member holds everything up to this moment, and will write nothing below it.",
             Double(cluster.stable.below.milliseconds) / 1000
         )
+        if let replication = self.context.options.replication?() {
+            text.single(
+                "springg_cluster_out_of_reach",
+                .gauge,
+                "1 while this node lacks events that its peers no longer have in their logs.",
+                replication.isOutOfReach ? 1 : 0
+            )
+        }
         func family(_ name: String, _ help: String, _ value: (ClusterPeer) -> Int?) {
             text.family(name, .gauge, help)
             for peer in others {
@@ -98,7 +107,10 @@ extension Worker {
             $0.agreement.map { $0.digests == .differ ? 1 : 0 }
         }
         family("springg_peer_unreachable", "1 while shipping to the peer pauses, since its last attempts failed.") {
-            $0.replication.map { $0.breaker == "closed" ? 0 : 1 }
+            $0.replication.map { $0.breaker == .closed ? 0 : 1 }
+        }
+        family("springg_peer_out_of_reach", "1 while the peer lacks events that this log no longer has.") {
+            $0.replication.map { $0.isOutOfReach ? 1 : 0 }
         }
     }
 }

@@ -71,8 +71,8 @@ public struct ServerOptions: Sendable {
     package var gossip: GossipService?
     /// What is decided by that; nil where there is no gossip.
     package var cluster: ClusterService?
-    /// How replication to a node goes; nil for one that nothing is known of.
-    package var replication: (@Sendable (_ node: String) -> PeerReplication?)?
+    /// How replication goes; nil where there is none, or not yet.
+    package var replication: (@Sendable () -> ReplicationStatus?)?
 
     /// All secrets.
     var tokenKeys: TokenKeys {

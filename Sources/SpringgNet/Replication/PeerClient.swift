@@ -2,9 +2,9 @@ import SpringgArchive
 import SpringgCluster
 import SpringgLog
 
-/// Asks one peer over HTTP, on a connection that is kept.
+/// Asks one peer over HTTP, on connections that are kept.
 final class PeerClient: Sendable {
-    private let client = CurlClient(connectionsMax: 1)
+    private let client: CurlClient
     private let token: InternalToken?
 
     /// Until the connection stands; a node of the same network answers in milliseconds.
@@ -14,25 +14,55 @@ final class PeerClient: Sendable {
     /// Characters of a refusal that are worth passing on.
     private static let reasonCharactersMax = 200
 
-    init(token: InternalToken?) { self.token = token }
+    /// - Parameters:
+    ///   - token: Shown to the peer.
+    ///   - connectionsMax: Requests at once.
+    init(token: InternalToken?, connectionsMax: Int = 1) {
+        self.token = token
+        self.client = CurlClient(connectionsMax: connectionsMax)
+    }
 
     /// Sends bytes and returns those of the answer.
+    ///
+    /// `sent` is called, perhaps more than once, when nothing is left but to wait for it.
     /// - Throws: `PeerFailure` when there is none, or it is no success.
     func post(
         _ path: String,
         to address: NodeAddress,
         _ body: [UInt8],
-        answerBytesMax: Int
+        answerBytesMax: Int,
+        sent: (@Sendable () -> Void)? = nil
     ) throws(PeerFailure) -> [UInt8] {
         var request = self.request("POST", path, to: address, answerBytesMax: answerBytesMax)
         request.headers.append(HTTPField("content-type", "application/octet-stream"))
         request.body = HTTPBody(.bytes(body))
+        request.bodySent = sent
         return try self.send(request)
     }
 
     /// Asks for bytes.
     func get(_ path: String, from address: NodeAddress, answerBytesMax: Int) throws(PeerFailure) -> [UInt8] {
         try self.send(self.request("GET", path, to: address, answerBytesMax: answerBytesMax))
+    }
+
+    /// Brings events to a peer; returns what it holds then.
+    func ship(
+        _ shipment: Shipment,
+        to address: NodeAddress,
+        sent: (@Sendable () -> Void)? = nil
+    ) throws(PeerFailure) -> VectorMessage {
+        let answer = try self.post(
+            "/internal/log",
+            to: address,
+            shipment.message,
+            answerBytesMax: VectorMessage.bytesMax,
+            sent: sent
+        )
+        do throws(ReplicationWireError) {
+            return try answer.withBytes { bytes throws(ReplicationWireError) in try VectorMessage(bytes) }
+        } catch {
+            throw PeerFailure(text: error.description)
+        }
     }
 
     /// Ends what is under way.

@@ -4,8 +4,8 @@ import SpringgProjections
 
 /// Carries out the exchanges with one peer, one after the other, on a thread of its own that may block.
 final class PeerLink: @unchecked Sendable {
-    // Why @unchecked: `queue` and `isClosed` are only touched while `doorbell` is locked, `reader` only by the link's
-    // thread; everything else is immutable.
+    // Why @unchecked: `queue` and `isClosed` are only touched while `doorbell` is locked, `reader` and `lanes` only by the
+    // link's thread; everything else is immutable.
 
     private let doorbell = Doorbell()
     private var queue: [Exchange] = []
@@ -13,16 +13,27 @@ final class PeerLink: @unchecked Sendable {
     private let database: Database
     private let client: PeerClient
     private let reader: ShipmentReader
+    /// Made for the first peer that is far behind.
+    private lazy var lanes = ShippingLanes(self.client)
+    private var hasLanes = false
+    private let mayRun: Bool
     private let report: @Sendable (Exchange, ExchangeOutcome) -> Void
 
+    /// - Parameters:
+    ///   - database: Whose log is shipped.
+    ///   - token: Shown to the peer.
+    ///   - mayRun: Whether full batches may follow each other without a pause; not where their bytes are bounded.
+    ///   - report: Told what came of each exchange.
     init(
         _ database: Database,
         token: InternalToken?,
+        mayRun: Bool,
         report: @escaping @Sendable (Exchange, ExchangeOutcome) -> Void
     ) {
         self.database = database
+        self.mayRun = mayRun
         self.report = report
-        self.client = PeerClient(token: token)
+        self.client = PeerClient(token: token, connectionsMax: ShippingLanes.count)
         self.reader = ShipmentReader(database.log)
     }
 
@@ -42,6 +53,7 @@ final class PeerLink: @unchecked Sendable {
     /// The link's thread.
     func run() {
         while let exchange = self.next() { self.report(exchange, self.perform(exchange)) }
+        if self.hasLanes { self.lanes.close() }
     }
 
     private func next() -> Exchange? {
@@ -57,10 +69,15 @@ final class PeerLink: @unchecked Sendable {
             case .ask:
                 return try self.ship(.empty(from: self.database.origin), to: exchange.address)
             case .ship(let origins, let held, let bytesMax):
-                return try self.ship(
-                    try self.reader.read(origins, lacking: held, bytesMax: bytesMax),
-                    to: exchange.address
-                )
+                let shipment = try self.reader.read(origins, lacking: held, bytesMax: bytesMax)
+                guard self.mayRun, shipment.bytes >= bytesMax else {
+                    return try self.ship(shipment, to: exchange.address)
+                }
+                self.hasLanes = true
+                return self.lanes.run(shipment, to: exchange.address, bytesMax: bytesMax) {
+                    // What cannot be read is met again, and told, by the next exchange.
+                    try? self.reader.readOn(bytesMax: bytesMax)
+                }
             case .pull:
                 return try self.pull(from: exchange.address)
             }
@@ -74,13 +91,7 @@ final class PeerLink: @unchecked Sendable {
     }
 
     private func ship(_ shipment: Shipment, to address: NodeAddress) throws -> ExchangeOutcome {
-        let answer = try self.client.post(
-            "/internal/log",
-            to: address,
-            shipment.message,
-            answerBytesMax: VectorMessage.bytesMax
-        )
-        let message = try answer.withBytes { bytes throws(ReplicationWireError) in try VectorMessage(bytes) }
+        let message = try self.client.ship(shipment, to: address)
         return .answered(message, events: shipment.events, bytes: shipment.bytes, gaps: shipment.gaps)
     }
 

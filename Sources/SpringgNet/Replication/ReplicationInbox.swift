@@ -11,6 +11,8 @@ final class ReplicationInbox: @unchecked Sendable {
         case originated(OriginID?)
         case durable
         case hurry
+        /// The members are others than before, perhaps.
+        case look
         case stop
     }
 

@@ -89,6 +89,7 @@ final class ReplicationLoop {
         case .originated(let origin): self.perform(self.core.originated(origin, Self.now))
         case .durable: self.isListening = false
         case .hurry: self.hurry()
+        case .look: ()
         case .stop: self.isStopped = true
         }
     }
@@ -127,7 +128,8 @@ final class ReplicationLoop {
 
     private func link(_ peer: String) -> PeerLink {
         if let link = self.links[peer]?.link { return link }
-        let link = PeerLink(self.database, token: self.token) { [inbox] exchange, outcome in
+        let link = PeerLink(self.database, token: self.token, mayRun: self.options.bytesPerSecond == nil) {
+            [inbox] exchange, outcome in
             inbox.post(.ended(exchange, outcome))
         }
         self.links[peer] = (link, WriterThread(name: "springg-peer") { link.run() })
@@ -159,13 +161,7 @@ final class ReplicationLoop {
         case .outOfReach(let peer):
             guard !self.isOutOfReach else { return }
             self.isOutOfReach = true
-            self.logger.error(
-                """
-                This node lacks events that its peers no longer have in their logs. \
-                Stop it, move its data directory away and start it: it fetches a snapshot from a peer
-                """,
-                metadata: ["peer": "\(peer)"]
-            )
+            self.logger.error("\(ReplicationStatus.outOfReachAdvice)", metadata: ["peer": "\(peer)"])
         case .restored(let peer):
             self.logger.warning(
                 "Events that this node had written and its disk had lost came back from a peer",
@@ -192,6 +188,7 @@ final class ReplicationLoop {
         }
         var status = ReplicationStatus()
         status.isOriginating = isOriginating
+        self.isOutOfReach = self.core.isOutOfReach
         status.isOutOfReach = self.isOutOfReach
         status.peers = peers.map { peer in
             let lag = self.core.lag(of: peer, now)

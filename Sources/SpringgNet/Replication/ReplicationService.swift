@@ -10,6 +10,8 @@ package final class ReplicationService: Sendable {
     private let board: StatusBoard
     private let thread: WriterThread
     private let isStopped = Atomic(false)
+    /// Newest events in memory, for the peers that keep up: what some gatherings of the fastest writers come to.
+    private static let tailBytes = 16 << 20
 
     /// Begins to ship and to ask.
     ///
@@ -30,6 +32,7 @@ package final class ReplicationService: Sendable {
         members: @escaping @Sendable () -> [PeerAddress],
         holds: @escaping @Sendable (String, VersionVector) -> Void = { _, _ in }
     ) {
+        database.log.keepTail(bytesMax: Self.tailBytes)
         let (inbox, board) = (self.inbox, StatusBoard())
         self.board = board
         self.thread = WriterThread(name: "springg-replica") {
@@ -53,6 +56,9 @@ package final class ReplicationService: Sendable {
 
     /// Ships what is durable at once: somebody waits for it.
     package func hurry() { self.inbox.post(.hurry) }
+
+    /// Looks at once who the others are.
+    package func look() { self.inbox.post(.look) }
 
     /// Waits until commands are taken; false when that takes longer.
     ///

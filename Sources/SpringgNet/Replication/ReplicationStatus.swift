@@ -41,4 +41,18 @@ package struct ReplicationStatus: Sendable {
     package var shipped: LSN?
 
     package init() {}
+
+    /// What an operator reads of such a node, everywhere.
+    package static let outOfReachAdvice = """
+        This node lacks events that its peers no longer have in their logs. \
+        Stop it, move its data directory away and start it: it fetches a snapshot from a peer
+        """
+
+    /// Why the node is not ready; nothing when it is.
+    package var unready: [Unready] {
+        self.isOutOfReach ? [Unready(code: "out_of_reach", text: Self.outOfReachAdvice)] : []
+    }
+
+    /// How it goes with one peer; nil for one that is not known.
+    func peer(_ name: String) -> Peer? { self.peers.first { $0.name == name } }
 }

@@ -70,7 +70,8 @@ struct ClusterCommand: ParsableCommand {
             discussion: """
                 LAG is how many events the asked node holds that the member has not announced yet, LEAD the other way \
                 round; both are as old as the announcements, about a second. DIGEST compares what nodes show that hold \
-                the same events: "differ" is a defect, and ends this with 6.
+                the same events: "differ" is a defect, and ends this with 6. So does a node that lacks events that the \
+                logs of the others no longer have: it has to be started on an empty data directory.
 
                 Examples:
                   springg cluster status
@@ -87,7 +88,7 @@ struct ClusterCommand: ParsableCommand {
             } else {
                 Output.standardOutput(peers.table + peers.summary(status))
             }
-            if peers.rows.contains(where: { $0.digest == "differ" }) { ExitStatus.findings.exit() }
+            if peers.hasFindings { ExitStatus.findings.exit() }
         }
     }
 

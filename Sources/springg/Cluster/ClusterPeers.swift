@@ -12,6 +12,8 @@ struct ClusterPeers {
         let lead: Int64?
         let digest: String?
         let breaker: String?
+        /// It lacks events that the asked node no longer has in its log.
+        let isOutOfReach: Bool
         let archived: String
 
         /// Where its API is.
@@ -21,17 +23,26 @@ struct ClusterPeers {
     /// The node that answered.
     let asked: String
     let rows: [Row]
+    /// What to do about the asked node, when it lacks events that no log of the others has any more.
+    let advice: String?
+
+    /// Something that a person has to look at.
+    var hasFindings: Bool { advice != nil || rows.contains { $0.digest == "differ" || $0.isOutOfReach } }
 
     init(_ status: JSONValue) {
         guard case .object(let fields) = status, case .object(let peers)? = fields["peers"] else {
-            (asked, rows) = ("", [])
+            (asked, rows, advice) = ("", [], nil)
             return
         }
         asked = fields["responding_node"]?.string ?? ""
+        advice = fields["advice"]?.string
         rows = peers.sorted { $0.key < $1.key }.compactMap { name, value in
             guard case .object(let peer) = value else { return nil }
-            var breaker: String?
-            if case .object(let replication)? = peer["replication"] { breaker = replication["breaker"]?.string }
+            var (breaker, isOutOfReach): (String?, Bool) = (nil, false)
+            if case .object(let replication)? = peer["replication"] {
+                breaker = replication["breaker"]?.string
+                if case .boolean(true)? = replication["out_of_reach"] { isOutOfReach = true }
+            }
             return Row(
                 name: name,
                 address: peer["ip"]?.string ?? "",
@@ -42,6 +53,7 @@ struct ClusterPeers {
                 lead: peer["lead_events"]?.integer,
                 digest: peer["digest"]?.string,
                 breaker: breaker,
+                isOutOfReach: isOutOfReach,
                 archived: peer["last_s3_sync"]?.string ?? ""
             )
         }
@@ -80,6 +92,12 @@ struct ClusterPeers {
             let away = members.compactMap(\.string).filter { name in !rows.contains { $0.name == name } }
             if !away.isEmpty { text += "\naway: \(away.joined(separator: ", ")) (springg cluster forget NODE)" }
         }
+        let lost = rows.filter(\.isOutOfReach).map(\.name)
+        if !lost.isEmpty {
+            text += "\nout of reach: \(lost.joined(separator: ", ")) (no longer in the log what it lacks: "
+            text += "stop it, move its data directory away, start it)"
+        }
+        if let advice { text += "\n\(asked): \(advice)" }
         return text + "\n"
     }
 }
