@@ -21,7 +21,8 @@ struct MeasureCommand: ParsableCommand {
         abstract: "Run sections of the benchmark; what is done without a command.",
         discussion: """
             Sections: machine, adds, search, graph, json, endpoints, replay, rebuild, and, which run only when they are named, http, \
-            rest-search, search-under-writes, churn, snapshot, replication, bootstrap, overload and soak. Without a name about two minutes on two cores. Run it on a machine that does \
+            rest-search, search-under-writes, churn, snapshot, replication, catch-up, \
+            bootstrap, overload and soak. Without a name about two minutes on two cores. Run it on a machine that does \
             nothing else, or read the figures per processor time first.
 
             Examples:
@@ -47,7 +48,7 @@ struct MeasureCommand: ParsableCommand {
     @Option(help: "Directory of the real embeddings, laid out as Fixtures, which is the default.")
     var embeddings: String?
 
-    @Option(help: "Rows of the set that the rest-search section makes.")
+    @Option(help: "Rows of the set that the rest-search section makes, and that a node misses in the catch-up section.")
     var rows = 100_000
 
     @Option(help: "Minutes of the soak section.")
@@ -63,6 +64,7 @@ struct MeasureCommand: ParsableCommand {
         case machine, adds, search, graph, json, endpoints, replay, rebuild, http
         case restSearch = "rest-search"
         case searchUnderWrites = "search-under-writes"
+        case catchUp = "catch-up"
         case churn, snapshot, replication, bootstrap, overload, soak
 
         /// What runs when nothing is named.
@@ -100,6 +102,7 @@ struct MeasureCommand: ParsableCommand {
                 case .churn: try ChurnSection.measure(settings)
                 case .snapshot: try SnapshotSection.measure(settings)
                 case .replication: try ReplicationSection.measure(settings)
+                case .catchUp: try ReplicationSection.measureCatchUp(settings)
                 case .bootstrap: try BootstrapSection.measure(settings)
                 }
             report.sections.append(result)

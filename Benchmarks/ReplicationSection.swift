@@ -7,6 +7,9 @@ import Synchronization
 /// All three share the machine's cores with the client, so the cost is told by processor time; the rates are shown beside.
 enum ReplicationSection {
     private static let connections = 16
+    private static let manyConnections = 64
+    /// With and without peers in turns, so that what else the machine does falls on both.
+    private static let rounds = 3
     /// Pause between two looks at a follower: far below the goal.
     private static let lookMicroseconds: UInt32 = 500
 
@@ -14,14 +17,49 @@ enum ReplicationSection {
         var report = SectionReport(
             title: "replication, three nodes on the same cores, \(Settings.dimensions) dimensions, adds to one of them"
         )
-        let alone = try load(settings, nodes: 1)
-        let three = try load(settings, nodes: 3)
-        report.add("adds alone", alone.rate, "/s")
-        report.add("adds with two peers, all on the same cores", three.rate, "/s")
-        report.add("writer's CPU an add, with two peers / alone", three.cpu / alone.cpu, "×", .atMost(1.25))
-        report.add("lag of two peers, p50", percentile(three.lags, 0.5), "ms")
-        report.add("lag of two peers, p99", percentile(three.lags, 0.99), "ms", .atMost(250))
-        report.add("requests for replication / writes", three.requests, "", .atMost(0.01))
+        var (alone, three, beside): ([Load], [Load], [Load]) = ([], [], [])
+        for round in 1...rounds {
+            progress("round \(round) of \(rounds)")
+            alone.append(try load(settings, nodes: 1))
+            let loaded = try load(settings, nodes: 3)
+            three.append(loaded)
+            beside.append(try Burden.with(cores: loaded.othersCores) { try load(settings, nodes: 1) })
+        }
+        let lags = three.flatMap(\.lags)
+        report.add("adds alone", median(alone.map(\.rate)), "/s")
+        report.add("adds with two peers, all on the same cores", median(three.map(\.rate)), "/s")
+        let (one, of3) = (median(alone.map(\.cpu)), median(three.map(\.cpu)))
+        let burdened = median(beside.map(\.cpu))
+        report.add(
+            "adds alone, beside others that take as much of the cores as the peers",
+            median(beside.map(\.rate)),
+            "/s"
+        )
+        report.add("writer's CPU an add, alone", one * 1e6, "µs")
+        report.add("writer's CPU an add, alone beside such others", burdened * 1e6, "µs")
+        report.add("writer's CPU an add, with two peers", of3 * 1e6, "µs")
+        report.add("writer's share of the three nodes' CPU", median(three.map(\.share)), "")
+        report.add("writer's CPU an add, with two peers / alone", of3 / one, "×")
+        report.add("writer's CPU an add, with two peers / alone beside such others", of3 / burdened, "×", .atMost(1.25))
+        report.add("lag of two peers, p50", percentile(lags, 0.5), "ms")
+        report.add("lag of two peers, p99", percentile(lags, 0.99), "ms", .atMost(250))
+        report.add("requests for replication / writes", median(three.map(\.requests)), "", .atMost(0.01))
+        for connections in [connections, manyConnections] {
+            let local = try load(settings, nodes: 3, connections: connections)
+            let quorum = try load(settings, nodes: 3, ack: "quorum", connections: connections)
+            let name = "\(connections) connections"
+            report.add("adds with two peers, ack=quorum, \(name)", quorum.rate, "/s")
+            report.add("ack=quorum / ack=local, \(name)", quorum.rate / local.rate, "×")
+        }
+        return report
+    }
+
+    /// `bench --section catch-up`.
+    static func measureCatchUp(_ settings: Settings) throws -> SectionReport {
+        var report = SectionReport(
+            title:
+                "a node that has missed \(settings.madeRows) × \(Settings.dimensions) comes back, both on the same cores"
+        )
         try catchUp(settings, &report)
         return report
     }
@@ -70,12 +108,22 @@ enum ReplicationSection {
         /// Of the writer, an add.
         var cpu: Double
         var lags: [Double]
+        /// Of the processor time of all nodes, the writer's.
+        var share: Double
+        /// Cores that the other nodes have kept busy.
+        var othersCores: Double
         /// Requests that the peers have got for each add.
         var requests: Double
     }
 
-    private static func load(_ settings: Settings, nodes count: Int) throws -> Load {
+    private static func load(
+        _ settings: Settings,
+        nodes count: Int,
+        ack: String = "local",
+        connections: Int = connections
+    ) throws -> Load {
         let nodes = try cluster(count, settings)
+        for node in nodes { node.flags["default-ack"] = ack }
         for node in nodes { try node.start(timeoutSeconds: 120) }
         try createIndex(nodes)
         var random = SeededRandom(seed: settings.seed)
@@ -94,20 +142,26 @@ enum ReplicationSection {
                 if let lag = try? probe(ports) { lags.withLock { $0.append(lag) } }
             }
         }
-        let before = try (nodes[0].usage(), requests(nodes.dropFirst()))
+        let looksBefore = looked.load(ordering: .relaxed)
+        let before = try (nodes.map { try $0.usage().cpuSeconds }, requests(nodes.dropFirst()))
         let result = try LoadGenerator(port: nodes[0].port, connections: connections).run(source)
-        let after = try (nodes[0].usage(), requests(nodes.dropFirst()))
+        let after = try (nodes.map { try $0.usage().cpuSeconds }, requests(nodes.dropFirst()))
+        let ownLooks = looked.load(ordering: .relaxed) - looksBefore
         isOver.store(true, ordering: .relaxed)
         prober.join()
         let adds = Double(max(result.answered, 1))
         let looks = lags.withLock { $0.count }
         for node in nodes { try node.terminate() }
+        guard result.refused == 0 else { throw TestKitError("adding was answered \(result.statuses)") }
+        let used = zip(after.0, before.0).map(-)
         return Load(
             rate: result.rate,
-            cpu: (after.0.cpuSeconds - before.0.cpuSeconds) / adds,
+            cpu: used[0] / adds,
             lags: lags.withLock { $0 },
+            share: used[0] / used.reduce(0, +),
+            othersCores: used.dropFirst().reduce(0, +) / max(result.seconds, 1e-9),
             // Of each probe, the looks are counted by the prober itself and taken out.
-            requests: (Double(after.1 - before.1) - Double(looked.load(ordering: .relaxed))) / (adds + Double(looks))
+            requests: (Double(after.1 - before.1) - Double(ownLooks)) / (adds + Double(looks))
         )
     }
 
@@ -155,20 +209,33 @@ enum ReplicationSection {
             random: &random
         )
         try BenchNode.fill(nodes[0], source, settings.madeRows, connections: connections)
+        // What is measured is the way of events, not the building of the writer's graph beside it.
+        guard try BenchNode.waitUntilIndexed(nodes[0]) != nil else {
+            throw TestKitError("the writer's graph is not built")
+        }
+        let bytes = Double(settings.madeRows * source.payloadBytes)
         let begun = Monotonic.nanoseconds()
         try nodes[1].start(timeoutSeconds: 120)
         let ready = Monotonic.nanoseconds()
+        try wait(for: 1, on: nodes[1])
+        let first = Monotonic.nanoseconds()
         try wait(for: settings.madeRows, on: nodes[1])
-        let seconds = Double(Monotonic.nanoseconds() - ready) / 1e9
-        let bytes = Double(settings.madeRows * source.payloadBytes)
-        let copied = try copySeconds(nodes[0].dataPath + "/log", settings)
+        let end = Monotonic.nanoseconds()
+        // In turns with nothing: both nodes still run, and do as little.
+        let copies = try (0..<copyRounds).map { _ in try copySeconds(nodes[0].dataPath + "/log", settings) }
+        let copied = median(copies.map { $0.bytes / $0.seconds })
         for node in nodes { try node.terminate() }
-        report.add("catch-up of \(settings.madeRows) events: start", Double(ready - begun) / 1e9, "s")
-        report.add("catch-up: from the start to the last event", seconds, "s")
-        report.add("catch-up: payload", bytes / seconds / 1e6, "MB/s")
-        report.add("curl, the log's bytes over the loopback to a file", copied.bytes / copied.seconds / 1e6, "MB/s")
-        report.add("catch-up / curl", bytes / seconds / (copied.bytes / copied.seconds), "×", .atLeast(0.5))
+        let speed = bytes / (Double(end - ready) / 1e9)
+        report.add("start of the process until it is ready", Double(ready - begun) / 1e9, "s")
+        report.add("from there to the first event", Double(first - ready) / 1e9, "s")
+        report.add("from there to the last event", Double(end - ready) / 1e9, "s")
+        report.add("payload by the whole of that time", speed / 1e6, "MB/s")
+        report.add("payload from the first event on", bytes / (Double(end - first) / 1e9) / 1e6, "MB/s")
+        report.add("curl, the log's bytes over the loopback to a file", copied / 1e6, "MB/s")
+        report.add("catch-up, the whole of the time / curl", speed / copied, "×", .atLeast(0.5))
     }
+
+    private static let copyRounds = 3
 
     /// Fetches the files of a directory with curl from a plain server on the loopback.
     private static func copySeconds(

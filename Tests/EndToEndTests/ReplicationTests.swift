@@ -200,6 +200,30 @@ extension EndToEnd {
             )
         }
 
+        /// So much is missing that full batches follow each other; the node is killed among them, and writes itself meanwhile.
+        @Test func whoIsFarBehindCatchesUp() throws {
+            let nodes = try Self.cluster(["a", "b"])
+            let (a, b) = (nodes[0], nodes[1])
+            try #require(try a.createIndex("i", 1024).status == 200)
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            try b.stop()
+            let rows = 6000
+            for number in 0..<rows {
+                var vector = [Float](repeating: 0.5, count: 1024)
+                vector[number % 1024] = Float(number)
+                try #require(try a.add("i", "\(number)", vector).status == 200)
+            }
+            try b.start()
+            try b.crashAndRestart()
+            for number in 0..<50 {
+                let vector = [Float](repeating: -1, count: 1024)
+                try #require(try b.add("i", "b\(number)", vector).status == 200)
+                try #require(try a.add("i", "a\(number)", vector).status == 200)
+            }
+            #expect(try Self.agree(nodes), Self.log(nodes))
+            #expect(try nodes.allSatisfy { try $0.count("i") == rows + 100 }, Self.log(nodes))
+        }
+
         /// Eight megabits are a million bytes: what lies beyond a second's worth and a batch comes no faster.
         @Test func bandwidthIsBounded() throws {
             let nodes = try Self.cluster(["a", "b"], ["replication-bandwidth-mbps": "8"])
