@@ -5,8 +5,9 @@ import Synchronization
 /// afterwards all is as before.
 enum OverloadSection {
     private static let rows = 20_000
-    private static let connections = 500
-    private static let seconds = 10.0
+    /// More than searches ever wait at once: a request that waited here for a connection would look like one that waited there.
+    private static let connections = 2000
+    private static let seconds = 5.0
     private static let index = BenchNode.index
     /// Default of `max_search_wait`.
     private static let waitSeconds = 1.0
@@ -37,13 +38,13 @@ enum OverloadSection {
             return try LoadGenerator(port: node.port, connections: count).run(
                 source,
                 rate: rate,
-                stopAfterSeconds: seconds / 2
+                stopAfterSeconds: seconds
             )
         }
         _ = try run(16, rate: nil)
         let before = try run(16, rate: nil)
         let residentBefore = try node.usage().residentBytes
-        let beside = try Beside(port: node.port, rate: 100, seconds: seconds / 2, seed: settings.seed)
+        let beside = try Beside(port: node.port, rate: 100, seconds: seconds, seed: settings.seed)
         let storm = try run(connections, rate: before.rate * 4)
         let others = beside.finish()
         let residentAfter = try node.usage().residentBytes
