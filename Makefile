@@ -10,11 +10,11 @@ DEMO_VECTORS ?= 2000
 PREFIX       ?= /usr/local
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run demo demo-short demo-cluster install check-install check-api check-page screenshots soak test test-servers tsan simulate fuzz bench bench-peers lint \
-	format clean
+.PHONY: help setup build run demo demo-short demo-cluster install check-install check-api check-page screenshots soak test \
+	test-servers tsan simulate fuzz bench bench-peers lint format clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:  ## Install the Debian packages that are missing (root or sudo); check the Swift version
 	@./scripts/setup.sh
