@@ -69,7 +69,7 @@ package struct StateName: Equatable, Sendable {
 
 /// The whole state at one moment, readable while later events are applied: what a snapshot is made of.
 package final class StateCapture: Sendable {
-    private let capture: CheckpointCapture
+    let capture: CheckpointCapture
 
     init(_ capture: CheckpointCapture) { self.capture = capture }
 
@@ -207,6 +207,8 @@ extension Materializer {
 package struct RestoredName {
     fileprivate let rows: IndexRows
     fileprivate let lsn: LSN
+    /// Nil where no index exists under the name.
+    var index: VectorIndex? { rows.index }
 
     /// Brings back a row or a tombstone; false when it does not fit the index.
     package func add(_ entry: StateEntry) -> Bool {

@@ -79,7 +79,7 @@ struct BackupsCommand: ParsableCommand {
                 """
             for snapshot in points.snapshots {
                 text += "snapshot  \(snapshot.highestHLC.utc)  \(snapshot.id)  \(counted(snapshot.rows, "vector")), "
-                text += "\(counted(snapshot.blocks.count, "block")), \(RestorePoints.bytes(of: snapshot)) bytes\n"
+                text += "\(counted(snapshot.blocks.count, "block")), \(snapshot.objectBytes) bytes\n"
             }
             for (name, version) in points.marks { text += "mark      \(version.hlc.utc)  \(name)\n" }
             return text
@@ -106,7 +106,7 @@ struct BackupsCommand: ParsableCommand {
                 "id": .string(snapshot.id), "time": .string(snapshot.highestHLC.utc),
                 "hlc": .string("\(snapshot.highestHLC)"), "digest": .string("\(snapshot.digest)"),
                 "vectors": .integer(Int64(snapshot.rows)), "blocks": .integer(Int64(snapshot.blocks.count)),
-                "bytes": .integer(Int64(RestorePoints.bytes(of: snapshot))),
+                "bytes": .integer(Int64(snapshot.objectBytes)),
             ])
         }
 

@@ -30,13 +30,12 @@ struct Bootstrap {
                 return
             }
             let prospect = try source.prospect(.latest, excluding: false)
-            let blocks = prospect.snapshot?.blocks ?? []
             logger.info(
                 "The data directory is empty: taking the state from the archive",
                 metadata: [
                     "archive": "\(archive.location)", "data_path": "\(path)",
                     "snapshot": "\(prospect.snapshot?.id ?? "none")", "events": "\(prospect.plan.events)",
-                    "bytes": "\(UInt64(blocks.reduce(0) { $0 + $1.storedBytes }) + prospect.plan.bytes)",
+                    "bytes": "\(UInt64(prospect.snapshot?.objectBytes ?? 0) + prospect.plan.bytes)",
                 ]
             )
             var generator = SystemRandomNumberGenerator()
@@ -54,10 +53,14 @@ struct Bootstrap {
                     logger.info("Taking the state from the archive: \(done)")
                 }
             )
+            for damage in report.damagedGraphs {
+                logger.warning("A graph in the archive cannot be used, it is built anew from its rows: \(damage)")
+            }
             logger.info(
                 "The state is here",
                 metadata: [
-                    "vectors": "\(report.rows)", "indexes": "\(report.indexes)", "digest": "\(report.digest)",
+                    "vectors": "\(report.rows)", "linked": "\(report.rowsLinked)", "indexes": "\(report.indexes)",
+                    "digest": "\(report.digest)",
                     "last_event": "\(report.highestHLC.utc)", "origin": "\(report.origin)",
                     "seconds": "\(((ContinuousClock.now - started) / .milliseconds(1)).rounded() / 1000)",
                 ]

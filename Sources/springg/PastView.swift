@@ -19,9 +19,12 @@ struct PastView {
         let prospect: RestoreProspect
         do throws(RestoreError) {
             prospect = try source.prospect(target, excluding: false, wantsHistory: false)
-            state = try source.load(prospect)
+            state = try source.load(prospect, graphThreads: max(1, options.indexingThreads))
         } catch {
             throw CommandFailure("\(error)")
+        }
+        for damage in state.damagedGraphs {
+            logger.warning("A graph cannot be used, it is built anew from its rows: \(damage)")
         }
         let moment = "\(target == .latest ? "now" : "\(target)"), HLC \(state.base.highestHLC)"
         logger.info(

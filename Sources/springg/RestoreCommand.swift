@@ -127,13 +127,13 @@ struct ProspectDescription {
         case .checkpoint(let base_): base = "checkpoint \(base_.lsn)"
         case .snapshot(let id, _): base = "snapshot \(id)"
         }
-        let blocks = prospect.snapshot?.blocks ?? []
+        let blocks = prospect.snapshot?.objects() ?? []
         members = [
             "target": .string("\(prospect.target)"), "bound": .string("\(prospect.bound.version)"),
             "inclusive": .boolean(prospect.bound.includesVersion), "base": .string(base),
             "segments": .array(plan.segments.map { .string($0) }), "events": .integer(Int64(plan.events)),
             "bytes": .integer(Int64(plan.bytes)), "blocks": .integer(Int64(blocks.count)),
-            "block_bytes": .integer(Int64(blocks.reduce(0) { $0 + $1.storedBytes })),
+            "block_bytes": .integer(Int64(blocks.reduce(0) { $0 + $1.bytes })),
             "keeps_history": .boolean(plan.keepsHistory),
             "last_included": ProspectDescription.json(prospect.log?.lastIncluded),
             "first_excluded": ProspectDescription.json(prospect.log?.firstExcluded),
@@ -145,7 +145,7 @@ struct ProspectDescription {
                 "reads",
                 "\(counted(plan.segments.count, "segment")) with \(counted(Int(plan.events), "event"))"
                     + (blocks.isEmpty ? "" : ", \(counted(blocks.count, "block"))")
-                    + ", \(UInt64(blocks.reduce(0) { $0 + $1.storedBytes }) + plan.bytes) bytes"
+                    + ", \(UInt64(blocks.reduce(0) { $0 + $1.bytes }) + plan.bytes) bytes"
             ),
             (
                 "last included",
@@ -165,6 +165,8 @@ struct ProspectDescription {
             "last_lsn": .integer(Int64(report.lastLSN.rawValue)),
             "hlc": .string("\(report.highestHLC)"), "digest": .string("\(report.digest)"),
             "vectors": .integer(Int64(report.rows)), "indexes": .integer(Int64(report.indexes)),
+            "linked": .integer(Int64(report.rowsLinked)),
+            "damaged_graphs": .array(report.damagedGraphs.map { .string($0) }),
         ])
         lines += [
             (
@@ -172,8 +174,10 @@ struct ProspectDescription {
                 "\(dataPath): \(report.indexes == 1 ? "1 index" : "\(report.indexes) indexes"), "
                     + "\(counted(report.rows, "vector")), digest \(report.digest)"
             ),
+            ("graphs", "\(counted(report.rowsLinked, "vector")) linked, the others will be when it is served"),
             ("log", "LSN \(report.firstLSN) to \(report.lastLSN); new origin \(report.origin)"),
         ]
+        lines += report.damagedGraphs.map { ("not usable", "a graph, which will be built anew: \($0)") }
     }
 
     var object: JSONValue { .object(members) }

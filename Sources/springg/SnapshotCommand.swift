@@ -70,7 +70,7 @@ struct SnapshotCommand: ParsableCommand {
                 let prospect = try source.prospect(target, excluding: false, wantsHistory: false)
                 let state = try source.load(prospect) { progress.show("Reading the log: \($0)") }
                 let store = try Stores(file).open(to, createIfMissing: true)
-                let writer = SnapshotWriter(to: store) {
+                let writer = SnapshotWriter(to: store, uploads: ArchiveOptions().uploads) {
                     progress.show("Writing: \($0.entriesDone) of \($0.entriesTotal) rows")
                 }
                 let (manifest, report) = try writer.write(
@@ -88,6 +88,7 @@ struct SnapshotCommand: ParsableCommand {
             snapshot \(report.id)
             \(counted(manifest.rows, "vector")) in \(counted(report.blocks, "block")) of \(report.bytes) bytes
             written: \(counted(report.blocksWritten, "block")) of \(report.bytesWritten) bytes, a manifest of \(report.manifestBytes) bytes
+            graphs: \(report.graphBytes) bytes, written \(report.graphBytesWritten)
 
             """
         }
@@ -101,6 +102,8 @@ struct SnapshotCommand: ParsableCommand {
                 "blocks_written": .integer(Int64(report.blocksWritten)),
                 "bytes_written": .integer(Int64(report.bytesWritten)),
                 "manifest_bytes": .integer(Int64(report.manifestBytes)),
+                "graph_bytes": .integer(Int64(report.graphBytes)),
+                "graph_bytes_written": .integer(Int64(report.graphBytesWritten)),
             ])
         }
     }
@@ -127,10 +130,9 @@ struct SnapshotCommand: ParsableCommand {
                     return
                 }
                 for manifest in manifests {
-                    let bytes = manifest.blocks.reduce(0) { $0 + $1.storedBytes }
                     Output.standardOutput(
                         "\(manifest.id)  \(manifest.highestHLC.utc)  \(counted(manifest.rows, "vector")), "
-                            + "\(counted(manifest.blocks.count, "block")), \(bytes) bytes\n"
+                            + "\(counted(manifest.blocks.count, "block")), \(manifest.objectBytes) bytes\n"
                     )
                 }
             }
@@ -142,7 +144,7 @@ struct SnapshotCommand: ParsableCommand {
                 "time": .string(manifest.highestHLC.utc), "origin": .string("\(manifest.origin)"),
                 "events": .integer(Int64(clamping: manifest.events)), "digest": .string("\(manifest.digest)"),
                 "vectors": .integer(Int64(manifest.rows)), "blocks": .integer(Int64(manifest.blocks.count)),
-                "bytes": .integer(Int64(manifest.blocks.reduce(0) { $0 + $1.storedBytes })),
+                "bytes": .integer(Int64(manifest.objectBytes)),
             ])
         }
     }

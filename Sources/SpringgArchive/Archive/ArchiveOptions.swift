@@ -16,6 +16,10 @@ package struct ArchiveOptions: Sendable {
     package var grace: UInt64 = 24 * 3_600_000
     /// Bytes of the log that may wait for the archive before the operator is warned; 0 for no bound.
     package var waitingBytesMax = 0
+    /// Objects that are sent at once: enough to fill a line although each waits for its answer.
+    ///
+    /// Each holds a segment of 16 MiB in memory, as it is and compressed.
+    package var uploads = 4
     /// Where the archive is, for messages.
     package var archive = "the archive"
     /// Name of the node, for those who read manifests.

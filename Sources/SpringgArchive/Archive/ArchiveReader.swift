@@ -100,7 +100,7 @@ package struct ArchiveIdentity: Equatable, Sendable {
     private static let formatVersion: Int64 = 1
     static let bytesMax = 64 << 10
 
-    static var key: ObjectKey {
+    package static var key: ObjectKey {
         get throws(ObjectStoreError) { try ObjectKey("cluster.json") }
     }
 

@@ -4,7 +4,7 @@ package import SpringgLog
 ///
 /// The content is frames as in a log, whose LSNs are the sequences: `zstd -d` gives them back, logdump reads them, and they
 /// are a function of the events alone, so that every node would write the same.
-package struct ArchiveSegment {
+package struct ArchiveSegment: Sendable {
     /// Bytes of content after which a segment is complete: one request to the store, and soon enough in memory.
     package static let bytesMax = 16 << 20
     /// Content of the largest segment: bounds what a reader makes room for.
@@ -12,9 +12,10 @@ package struct ArchiveSegment {
 
     package let origin: OriginID
     private let before: VersionVector.Head
-    private var head: VersionVector.Head
+    /// How far the origin is held with it.
+    private(set) var head: VersionVector.Head
     private var oldest = HLC(0)
-    private var newest = HLC(0)
+    private(set) var newest = HLC(0)
     private var link: UInt32 = 0
     private var content: [UInt8] = []
 

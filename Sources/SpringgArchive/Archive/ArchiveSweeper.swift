@@ -112,7 +112,7 @@ struct ArchiveSweeper {
     private func usedBlocks() throws -> Set<ContentHash> {
         let snapshots = SnapshotReader(from: store)
         var used: Set<ContentHash> = []
-        for id in try snapshots.ids() { for block in try snapshots.manifest(id).blocks { used.insert(block.hash) } }
+        for id in try snapshots.ids() { for block in try snapshots.manifest(id).objects() { used.insert(block.hash) } }
         return used
     }
 

@@ -3,8 +3,8 @@ package import SpringgProjections
 
 /// Does what `ArchiverCore` decides, step by step; blocks meanwhile.
 ///
-/// Memory: the segments of one batch of events, each once as it is and once compressed; one block of a snapshot; the names of what is
-/// kept while something is removed. Nothing is written to the disk. Not thread-safe.
+/// Memory: the segments, or blocks of a snapshot, that are sent at once (`ArchiveOptions.uploads`), each once as it is and once
+/// compressed; the names of what is kept while something is removed. Nothing is written to the disk. Not thread-safe.
 package final class ArchiveWorker {
     /// Segments after which a manifest is committed although there is more: what has been uploaded counts soon.
     private static let segmentsPerCommit = 32
@@ -126,7 +126,9 @@ package final class ArchiveWorker {
             // A reader that has failed, or whose events nobody commits, is not to be trusted with the next round.
             shipper = nil
             var upload = ArchiverCore.Upload(after: heads)
-            while !upload.isComplete, upload.segments.count < ArchiveWorker.segmentsPerCommit {
+            let uploads = Uploads<ArchiveManifest.Segment>(width: options.uploads)
+            defer { uploads.close() }
+            while !upload.isComplete, uploads.count < ArchiveWorker.segmentsPerCommit {
                 var lanes: [OriginID: ArchiveSegment] = [:]
                 let batch = try reading.next(bytesMax: ArchiveSegment.bytesMax) { record in
                     let origin = record.envelope.origin
@@ -134,21 +136,21 @@ package final class ArchiveWorker {
                         .append(record.envelope)
                 }
                 for (_, lane) in lanes.sorted(by: { $0.key < $1.key }) {
-                    let segment = try store(lane)
-                    upload.segments.append(segment)
-                    upload.heads[segment.origin] = segment.head
-                    upload.highestHLC = max(upload.highestHLC, segment.newest)
+                    upload.heads[lane.origin] = lane.head
+                    upload.highestHLC = max(upload.highestHLC, lane.newest)
+                    try uploads.add { [store] in try ArchiveWorker.put(lane, to: store) }
                 }
                 upload.isComplete = batch.isCaughtUp
             }
+            upload.segments = try uploads.finish()
             upload.gaps = reading.gaps
             shipper = reading
             return upload
         }
     }
 
-    /// Stores a segment, and looks whether it is there.
-    private func store(_ lane: ArchiveSegment) throws -> ArchiveManifest.Segment {
+    /// Stores a segment, and looks whether it is there; on any thread.
+    private static func put(_ lane: ArchiveSegment, to store: any ObjectStore) throws -> ArchiveManifest.Segment {
         var (segment, object, content) = lane.finish()
         let key = try segment.key
         let crc = object.withBytes { Checksum.crc32c($0) }
@@ -179,7 +181,7 @@ package final class ArchiveWorker {
         try ArchiveError.wrap(store.location) {
             guard let capture = capture() else { return nil }
             do throws(SnapshotError) {
-                let (manifest, _) = try SnapshotWriter(to: store).write(
+                let (manifest, _) = try SnapshotWriter(to: store, uploads: options.uploads).write(
                     capture,
                     origin: log.origin,
                     newest: capture.base.newestBound

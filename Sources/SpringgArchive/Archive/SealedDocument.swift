@@ -26,6 +26,13 @@ enum SealedDocument {
         _ bytes: [UInt8],
         format: String,
         version: Int64
+    ) throws(Flaw) -> [String: JSONValue] { try decode(bytes, format: format, versions: version...version) }
+
+    /// The same for a format of which several versions are read.
+    static func decode(
+        _ bytes: [UInt8],
+        format: String,
+        versions: ClosedRange<Int64>
     ) throws(Flaw) -> [String: JSONValue] {
         guard bytes.count > sealBytes else { throw .damaged("it is cut off") }
         let text = Array(bytes.dropLast(sealBytes))
@@ -36,7 +43,7 @@ enum SealedDocument {
         guard case .object(let members)? = try? JSONValue(parsing: text + [UInt8(ascii: "}")]),
             members["format"] == .string(format)
         else { throw .damaged("it is no \(format)") }
-        guard members["version"] == .integer(version) else {
+        guard case .integer(let version)? = members["version"], versions.contains(version) else {
             throw .newerFormat("a \(format) of another format version")
         }
         return members

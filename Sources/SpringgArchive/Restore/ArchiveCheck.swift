@@ -54,16 +54,16 @@ package struct ArchiveCheck {
         return report
     }
 
-    /// The blocks of all snapshots, each once.
+    /// The blocks of all snapshots, of rows and of graphs, each once.
     private func snapshotBlocks(_ report: inout Report) throws -> [ObjectFetch.Item] {
         var seen: Set<ContentHash> = []
         var items: [ObjectFetch.Item] = []
         for snapshot in contents.manifest.snapshots {
             report.snapshots += 1
             try note(&report) { _ in
-                for block in try contents.read(snapshot, in: store).blocks where seen.insert(block.hash).inserted {
+                for block in try contents.read(snapshot, in: store).objects() where seen.insert(block.hash).inserted {
                     let key = try SnapshotManifest.blockKey(block.hash)
-                    items.append(.init(key: key, bytes: block.storedBytes, hash: block.hash))
+                    items.append(.init(key: key, bytes: block.bytes, hash: block.hash))
                 }
             }
         }

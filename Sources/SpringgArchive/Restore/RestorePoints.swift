@@ -28,9 +28,4 @@ package struct RestorePoints {
         marks = try contents.marks(in: store).map { (name: $0.key, version: $0.value) }
             .sorted { $0.version < $1.version }
     }
-
-    /// Bytes of a snapshot's blocks as they are stored.
-    package static func bytes(of snapshot: SnapshotManifest) -> Int {
-        snapshot.blocks.reduce(0) { $0 + $1.storedBytes }
-    }
 }

@@ -130,21 +130,23 @@ extension RestoreSource {
 
     /// Brings the state of a prospect into memory, and copies its events where they are kept.
     ///
-    /// `directory` is where the objects of an archive are fetched to, and stay; without it they go as they are read.
+    /// `directory` is where the objects of an archive are fetched to, and stay; without it they go as they are read. The graphs of a
+    /// snapshot come with so many threads, or not at all.
     package func load(
         _ prospect: RestoreProspect,
         copyingTo copy: LogWriter? = nil,
         fetching directory: (path: String, fileSystem: any FileSystem)? = nil,
+        graphThreads: Int = 0,
         progress: @escaping (RestoreProgress) -> Void = { _ in }
     ) throws(RestoreError) -> PastState {
         do throws(RestoreError) {
-            return try load(prospect, by: prospect.plan, copyingTo: copy, directory, progress)
+            return try load(prospect, by: prospect.plan, copyingTo: copy, directory, graphThreads, progress)
         } catch {
             // A damaged checkpoint only saved time where the log has everything.
             guard case .checkpoint = error, copy == nil, prospect.log?.trimmed == .zero else { throw error }
             var whole = prospect.plan
             whole.base = .nothing
-            return try load(prospect, by: whole, copyingTo: nil, directory, progress)
+            return try load(prospect, by: whole, copyingTo: nil, directory, graphThreads, progress)
         }
     }
 
@@ -153,12 +155,13 @@ extension RestoreSource {
         by plan: RestorePlan,
         copyingTo copy: LogWriter?,
         _ directory: (path: String, fileSystem: any FileSystem)?,
+        _ graphThreads: Int,
         _ progress: @escaping (RestoreProgress) -> Void
     ) throws(RestoreError) -> PastState {
         try RestoreError.wrap {
             let scratch = try archive == nil || directory != nil ? nil : ScratchDirectory()
             defer { withExtendedLifetime(scratch) {} }
-            let fetch = try fetch(prospect, by: plan, to: directory, scratch)
+            let fetch = try fetch(prospect, by: plan, to: directory, scratch, withGraphs: graphThreads > 0)
             defer { fetch?.close() }
             var snapshot: (SnapshotReader, SnapshotManifest)?
             if let manifest = prospect.snapshot, let store {
@@ -175,6 +178,7 @@ extension RestoreSource {
                 snapshot: snapshot,
                 fetch: fetch,
                 segments: files == nil ? prospect.log?.segments.filter { plan.segments.contains($0.name) } ?? [] : [],
+                graphThreads: graphThreads,
                 progress: progress
             )
             return try loader.load(copyingTo: copy)
@@ -186,15 +190,12 @@ extension RestoreSource {
         _ prospect: RestoreProspect,
         by plan: RestorePlan,
         to directory: (path: String, fileSystem: any FileSystem)?,
-        _ scratch: ScratchDirectory?
+        _ scratch: ScratchDirectory?,
+        withGraphs: Bool
     ) throws -> ObjectFetch? {
         guard let archive, files == nil, let store else { return nil }
-        var items = try (prospect.snapshot?.blocks ?? []).map { block in
-            ObjectFetch.Item(
-                key: try SnapshotManifest.blockKey(block.hash),
-                bytes: block.storedBytes,
-                hash: block.hash
-            )
+        var items = try (prospect.snapshot?.objects(withGraphs: withGraphs) ?? []).map { object in
+            ObjectFetch.Item(key: try SnapshotManifest.blockKey(object.hash), bytes: object.bytes, hash: object.hash)
         }
         items += plan.segments.map { archive.item($0) }
         if let directory { try directory.fileSystem.createDirectory(directory.path) }

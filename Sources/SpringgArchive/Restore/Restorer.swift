@@ -18,6 +18,10 @@ package struct RestoreReport: Sendable {
     package var rows: Int
     /// Living indexes.
     package var indexes: Int
+    /// Rows that graphs hold already.
+    package var rowsLinked: Int
+    /// Graphs that could not be used, and why; they are built anew from their rows.
+    package var damagedGraphs: [String]
 }
 
 /// Builds a data directory with the state of a moment.
@@ -29,10 +33,17 @@ package struct RestoreReport: Sendable {
 package struct Restorer {
     private let fileSystem: any FileSystem
     private let segmentBytes: Int
+    private let graphThreads: Int
 
-    package init(fileSystem: any FileSystem, segmentBytes: Int = 64 << 20) {
+    /// `graphThreads` is how many threads make the codes of graphs that a snapshot has; 0 leaves those out.
+    package init(
+        fileSystem: any FileSystem,
+        segmentBytes: Int = 64 << 20,
+        graphThreads: Int = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+    ) {
         self.fileSystem = fileSystem
         self.segmentBytes = segmentBytes
+        self.graphThreads = graphThreads
     }
 
     /// Restores into `path`, which must be empty, missing, or left by a restore that was interrupted.
@@ -138,6 +149,7 @@ package struct Restorer {
             prospect,
             copyingTo: writer,
             fetching: (fetched, fileSystem),
+            graphThreads: graphThreads,
             progress: progress
         )
         writer.close()
@@ -165,7 +177,9 @@ package struct Restorer {
             highestHLC: state.base.highestHLC,
             digest: state.materializer.digest,
             rows: indexes.reduce(0) { $0 + $1.count },
-            indexes: indexes.count
+            indexes: indexes.count,
+            rowsLinked: indexes.reduce(0) { $0 + $1.count - $1.stats.unindexed },
+            damagedGraphs: state.damagedGraphs
         )
     }
 }

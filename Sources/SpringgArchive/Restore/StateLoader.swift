@@ -11,6 +11,8 @@ package struct PastState {
     package var newest: EventVersion
     /// Events that were read from the log and applied.
     package var eventsApplied: UInt64 = 0
+    /// Graphs that could not be used, and why; they are built anew from their rows.
+    package var damagedGraphs: [String] = []
 }
 
 /// Carries out a plan: brings back the base, applies the events that the bound holds, and copies them where they are kept.
@@ -29,14 +31,16 @@ struct StateLoader {
     let fetch: ObjectFetch?
     /// The segments of the archive that the plan needs.
     let segments: [SegmentFacts]
+    /// 0 for who has no use for the graphs of a snapshot.
+    let graphThreads: Int
     let progress: (RestoreProgress) -> Void
 
     /// Reads base and log; `copy` is the log that is being made of the events, and begins where the plan says.
     func load(copyingTo copy: LogWriter? = nil) throws(RestoreError) -> PastState {
-        let (materializer, base) = try restoreBase()
+        let (materializer, base, damagedGraphs) = try restoreBase()
         var newest = base.lsn == .zero ? EventVersion.none : base.newestBound
         if let snapshot { newest = snapshot.manifest.newest }
-        var state = PastState(materializer: materializer, base: base, newest: newest)
+        var state = PastState(materializer: materializer, base: base, newest: newest, damagedGraphs: damagedGraphs)
         if let files {
             var replay = Replay(base: base, history: plan.keepsHistory, bound: bound, copy: copy, state: state)
             // What only the copy needs is not read without one.
@@ -84,15 +88,15 @@ struct StateLoader {
         }
     }
 
-    private func restoreBase() throws(RestoreError) -> (Materializer, LogBase) {
+    private func restoreBase() throws(RestoreError) -> (Materializer, LogBase, [String]) {
         switch plan.base {
-        case .nothing: return (Materializer(), .beginning)
+        case .nothing: return (Materializer(), .beginning, [])
         case .checkpoint(let base):
             guard let files else { preconditionFailure("a checkpoint without its directory") }
             do throws(CheckpointDamage) {
                 // A graph that is damaged is of no interest here: rows are what a moment is made of.
                 let restored = try Materializer.restore(base.lsn, from: files.checkpointDirectory, files, threads: 1)
-                return (restored.materializer, restored.base)
+                return (restored.materializer, restored.base, [])
             } catch {
                 throw .checkpoint("\(error)")
             }
@@ -100,7 +104,13 @@ struct StateLoader {
             guard let snapshot else { preconditionFailure("the plan's snapshot was not opened") }
             do throws(SnapshotError) {
                 let materializer = Materializer()
-                return (materializer, try snapshot.reader.restore(snapshot.manifest, into: materializer, at: base.lsn))
+                let restored = try snapshot.reader.restore(
+                    snapshot.manifest,
+                    into: materializer,
+                    at: base.lsn,
+                    graphThreads: graphThreads
+                )
+                return (materializer, restored.base, restored.damagedGraphs)
             } catch {
                 throw .snapshot(error)
             }

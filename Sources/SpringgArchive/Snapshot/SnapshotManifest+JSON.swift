@@ -9,12 +9,13 @@ import SpringgProjections
 //   format       "springg snapshot"
 //   heads        [[origin, sequence, chain as 16 hex digits], …]
 //   hlc          "milliseconds.counter", the highest
-//   indexes      [{blocks, concurrent_writes, creates, deleted_at, digest, log_bytes, name, newest_row, rows}, …]
+//   indexes      [{blocks, concurrent_writes, creates, deleted_at, digest, graph, log_bytes, name, newest_row, rows}, …]
 //                blocks: [[bucket, sha256, stored bytes, content bytes, entries], …], in ascending order of the buckets
 //                creates: [[version, dimensions, options], …]
+//                graph: where there is one, {blocks: [[sha256, stored bytes, content bytes], …], m, nodes, until: hlc}
 //   newest       version of the newest event
 //   origin       whose log it was taken from
-//   version      1
+//   version      2 where an index has a graph, else 1
 //   sha256       last, whatever the order: SHA-256 of everything before `,"sha256"`
 //
 // A version is `milliseconds.counter@origin`. The index named "" holds the marks.
@@ -22,6 +23,8 @@ import SpringgProjections
 extension SnapshotManifest {
     private static let format = "springg snapshot"
     private static let formatVersion: Int64 = 1
+    /// With graphs: whoever does not know them would take their blocks for needless.
+    private static let graphFormatVersion: Int64 = 2
     /// Events and bytes beyond any that there will be; sums of what a manifest says stay far from overflow below it.
     static let eventsMax: UInt64 = 1 << 56
     /// A manifest of a hundred million rows has some 30 MB; no reader makes room for more than this.
@@ -41,7 +44,8 @@ extension SnapshotManifest {
                 "indexes": .array(try names.map { name throws(SnapshotError) in try name.json() }),
             ],
             format: SnapshotManifest.format,
-            version: SnapshotManifest.formatVersion
+            version: names.contains { $0.graph != nil }
+                ? SnapshotManifest.graphFormatVersion : SnapshotManifest.formatVersion
         )
     }
 
@@ -52,7 +56,7 @@ extension SnapshotManifest {
             members = try SealedDocument.decode(
                 bytes,
                 format: SnapshotManifest.format,
-                version: SnapshotManifest.formatVersion
+                versions: SnapshotManifest.formatVersion...SnapshotManifest.graphFormatVersion
             )
         } catch {
             switch error {
@@ -97,7 +101,7 @@ extension SnapshotManifest.Name {
                 .array([.string("\(creation.version)"), .count(UInt64(creation.dimensions)), .string(options)])
             )
         }
-        return .object([
+        var members: [String: JSONValue] = [
             "name": .string(state.name), "deleted_at": .string("\(state.deletedAt)"), "creates": .array(creates),
             "newest_row": .string("\(state.newestRow)"), "concurrent_writes": .count(UInt64(state.concurrentWrites)),
             "log_bytes": .count(UInt64(state.logBytes)), "digest": .string("\(digest)"), "rows": .count(UInt64(rows)),
@@ -109,7 +113,9 @@ extension SnapshotManifest.Name {
                     ])
                 }
             ),
-        ])
+        ]
+        if let graph { members["graph"] = graph.json }
+        return .object(members)
     }
 
     fileprivate init?(_ value: JSONValue) {
@@ -153,6 +159,38 @@ extension SnapshotManifest.Name {
             self.blocks.append(block)
         }
         guard rows <= self.blocks.reduce(0, { $0 + $1.entries }) else { return nil }
+        if let value = members["graph"] {
+            guard let graph = SnapshotManifest.Graph(value) else { return nil }
+            self.graph = graph
+        }
+    }
+}
+
+extension SnapshotManifest.Graph {
+    fileprivate var json: JSONValue {
+        .object([
+            "m": .count(M), "nodes": .count(nodes), "until": .string("\(until)"),
+            "blocks": .array(
+                blocks.map { .array([.string("\($0.hash)"), .count($0.storedBytes), .count($0.contentBytes)]) }
+            ),
+        ])
+    }
+
+    fileprivate init?(_ value: JSONValue) {
+        guard let members = value.object, let M = members["m"]?.int, (1...EventLimits.dimensionsMax).contains(M),
+            let nodes = members["nodes"]?.int, let until = members["until"]?.string.flatMap(HLC.init),
+            let blocks = members["blocks"]?.array
+        else { return nil }
+        self.init(M: M, nodes: nodes, until: until, blocks: [])
+        for block in blocks {
+            guard let parts = block.array, parts.count == 3, let hash = parts[0].string.flatMap({ ContentHash($0) }),
+                let stored = parts[1].int, let content = parts[2].int, content <= SnapshotBlock.contentBytesMax,
+                stored <= 2 * SnapshotBlock.contentBytesMax
+            else { return nil }
+            self.blocks.append(.init(hash: hash, storedBytes: stored, contentBytes: content))
+        }
+        // A node has more bytes than one.
+        guard nodes <= self.blocks.reduce(0, { $0 + $1.contentBytes }) else { return nil }
     }
 }
 

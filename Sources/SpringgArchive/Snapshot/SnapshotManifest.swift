@@ -19,6 +19,26 @@ package struct SnapshotManifest: Equatable, Sendable {
         package var entries: Int
     }
 
+    /// A graph over rows of this name, as it was at this snapshot or at an earlier one.
+    ///
+    /// It saves linking the rows anew, and is no part of the state: rows that it does not name, and nodes whose rows have changed
+    /// since, are as good as none.
+    package struct Graph: Equatable, Sendable {
+        /// One block of it.
+        package struct Block: Equatable, Sendable {
+            package var hash: ContentHash
+            package var storedBytes: Int
+            package var contentBytes: Int
+        }
+
+        /// Links of a node on each level but the lowest.
+        package var M: Int
+        package var nodes: Int
+        /// The highest clock reading when it was taken: rows with a higher one are not in it.
+        package var until: HLC
+        package var blocks: [Block]
+    }
+
     /// A name with its rows.
     package struct Name: Equatable, Sendable {
         package var state: StateName
@@ -27,6 +47,8 @@ package struct SnapshotManifest: Equatable, Sendable {
         /// Visible rows.
         package var rows: Int
         package var blocks: [Block]
+        /// Nil where there is none.
+        package var graph: Graph?
     }
 
     /// Whose log it was taken from.
@@ -63,8 +85,25 @@ package struct SnapshotManifest: Equatable, Sendable {
 
     /// Visible rows under all names.
     package var rows: Int { names.reduce(0) { $0 + $1.rows } }
-    /// All blocks.
+    /// All blocks of rows.
     package var blocks: [Block] { names.flatMap(\.blocks) }
+
+    /// An object that the snapshot consists of, beside this.
+    package struct Object: Equatable, Sendable {
+        package var hash: ContentHash
+        package var bytes: Int
+    }
+
+    /// Blocks of rows and of graphs, in the order in which they are read; without graphs where nobody needs them.
+    package func objects(withGraphs: Bool = true) -> [Object] {
+        names.flatMap { name in
+            name.blocks.map { Object(hash: $0.hash, bytes: $0.storedBytes) }
+                + (withGraphs ? name.graph?.blocks ?? [] : []).map { Object(hash: $0.hash, bytes: $0.storedBytes) }
+        }
+    }
+
+    /// Bytes of all of them, as stored.
+    package var objectBytes: Int { objects().reduce(0) { $0 + $1.bytes } }
 
     /// Where manifests and blocks are in a store.
     package static let keyPrefix = "snapshots/"

@@ -61,13 +61,16 @@ package struct SnapshotReader {
 
     /// Brings the state of a snapshot into fresh projections, and compares its digests.
     ///
-    /// Returns where the events go on: behind `lsn`, the place of the last of its events in the log to come.
+    /// Its graphs too, with so many threads, unless that is 0. Returns where the events go on: behind `lsn`, the place of the
+    /// last of its events in the log to come; and why graphs could not be used, each with its object.
     package func restore(
         _ manifest: SnapshotManifest,
         into materializer: Materializer,
-        at lsn: LSN
-    ) throws(SnapshotError) -> LogBase {
+        at lsn: LSN,
+        graphThreads: Int = 0
+    ) throws(SnapshotError) -> (base: LogBase, damagedGraphs: [String]) {
         var done = SnapshotProgress(entriesTotal: manifest.blocks.reduce(0) { $0 + $1.entries })
+        var damagedGraphs: [String] = []
         for name in manifest.names {
             let restored = materializer.restoreName(name.state, at: lsn)
             for block in name.blocks {
@@ -81,10 +84,38 @@ package struct SnapshotReader {
                     reason: "its rows of \(name.state.name) are not those of its digest"
                 )
             }
+            guard graphThreads > 0, let graph = name.graph else { continue }
+            if let damage = try take(graph, over: restored, threads: graphThreads) { damagedGraphs.append("\(damage)") }
         }
         let base = LogBase(lsn: lsn, heads: manifest.heads, highestHLC: manifest.highestHLC)
         materializer.restoredNames(base)
-        return base
+        return (base, damagedGraphs)
+    }
+
+    /// Reads a graph over its rows, or without rows only looks at it; returns what is wrong with it.
+    private func take(
+        _ graph: SnapshotManifest.Graph,
+        over rows: RestoredName?,
+        threads: Int = 1
+    ) throws(SnapshotError) -> SnapshotError? {
+        var object = "a graph"
+        do {
+            let assembly = try GraphAssembly(M: graph.M, nodes: graph.nodes, over: rows)
+            for block in graph.blocks {
+                object = store.path(of: try SnapshotManifest.blockKey(block.hash))
+                try assembly.take(content(block.hash, block.storedBytes, block.contentBytes))
+            }
+            try assembly.finish(threads: threads)
+            return nil
+        } catch let flaw as GraphAssembly.Flaw {
+            return .damaged(object: object, reason: flaw.reason)
+        } catch let error as SnapshotError {
+            // A store that cannot be read says nothing about the graph.
+            if case .store(let cause) = error, !cause.isOfTheObject { throw error }
+            return error
+        } catch {
+            throw .store(ObjectStoreError(wrapping: error, at: store.location))
+        }
     }
 
     /// Where each mark stands in a snapshot.
@@ -124,6 +155,7 @@ package struct SnapshotReader {
                 done.entriesDone += block.entries
                 progress(done)
             }
+            if let graph = name.graph, let damage = try take(graph, over: nil) { findings.append(damage) }
             guard findings.count == before, digest != name.digest || rows != name.rows else { continue }
             findings.append(
                 .damaged(
@@ -135,27 +167,40 @@ package struct SnapshotReader {
         return findings
     }
 
-    /// Fetches a block, checks it from the outside in, and hands out its entries; `body` says whether one fits.
-    private func forEachEntry(
-        of block: SnapshotManifest.Block,
-        _ body: (StateEntry) -> Bool
-    ) throws(SnapshotError) {
+    /// Fetches a block and checks it from the outside in.
+    private func content(
+        _ hash: ContentHash,
+        _ storedBytes: Int,
+        _ contentBytes: Int
+    ) throws(SnapshotError) -> [UInt8] {
         let frame: [UInt8]
         let object: String
         do {
-            let key = try SnapshotManifest.blockKey(block.hash)
+            let key = try SnapshotManifest.blockKey(hash)
             object = store.path(of: key)
-            frame = try fetch?.read(key) ?? store.read(key, limit: block.storedBytes + 1)
+            frame = try fetch?.read(key) ?? store.read(key, limit: storedBytes + 1)
         } catch {
             throw .store(ObjectStoreError(wrapping: error, at: store.location))
         }
         func damaged(_ reason: String) -> SnapshotError { .damaged(object: object, reason: reason) }
-        guard frame.count == block.storedBytes else {
-            throw damaged("it has \(frame.count) bytes instead of \(block.storedBytes)")
+        guard frame.count == storedBytes else {
+            throw damaged("it has \(frame.count) bytes instead of \(storedBytes)")
         }
-        guard ContentHash(of: frame) == block.hash else { throw damaged("its SHA-256 is not its name") }
-        guard let content = Zstandard.decompress(frame, bytes: block.contentBytes) else {
-            throw damaged("it does not decompress to \(block.contentBytes) bytes")
+        guard ContentHash(of: frame) == hash else { throw damaged("its SHA-256 is not its name") }
+        guard let content = Zstandard.decompress(frame, bytes: contentBytes) else {
+            throw damaged("it does not decompress to \(contentBytes) bytes")
+        }
+        return content
+    }
+
+    /// Fetches a block of rows, and hands out its entries; `body` says whether one fits.
+    private func forEachEntry(
+        of block: SnapshotManifest.Block,
+        _ body: (StateEntry) -> Bool
+    ) throws(SnapshotError) {
+        let content = try content(block.hash, block.storedBytes, block.contentBytes)
+        func damaged(_ reason: String) -> SnapshotError {
+            .damaged(object: "\(store.location)/\(SnapshotManifest.blockPrefix)\(block.hash).zst", reason: reason)
         }
         var last: [UInt8] = []
         var misplaced = false

@@ -13,30 +13,41 @@ package struct SnapshotProgress: Sendable {
 package struct SnapshotReport: Sendable {
     /// Its name.
     package var id = ""
-    /// Blocks that it consists of.
+    /// Blocks of rows that it consists of.
     package var blocks = 0
     /// Of those, the ones that the store did not have.
     package var blocksWritten = 0
-    /// Bytes of all its blocks, as stored.
+    /// Bytes of all its blocks of rows, as stored.
     package var bytes = 0
-    /// Bytes of the blocks that were written.
+    /// Bytes of the blocks of rows that were written.
     package var bytesWritten = 0
     /// Bytes of the manifest.
     package var manifestBytes = 0
     /// Bytes of rows before compression.
     package var contentBytes = 0
+    /// Bytes of its graphs, as stored.
+    package var graphBytes = 0
+    /// Bytes of the blocks of graphs that were written.
+    package var graphBytesWritten = 0
 }
 
 /// Writes the state of one moment to an object store: the blocks that it lacks, and then the manifest.
 ///
-/// Needs 24 bytes a row of one name beside one block. What an interrupted call leaves are blocks that no manifest names;
-/// the next one uses them.
+/// Needs 24 bytes a row of one name beside a block for each upload at once, and while a graph is written 4 bytes a row for that. What an
+/// interrupted call leaves are blocks that no manifest names; the next one uses them.
 package struct SnapshotWriter {
     private let store: any ObjectStore
+    private let uploads: Int
     private let progress: (SnapshotProgress) -> Void
 
-    package init(to store: any ObjectStore, progress: @escaping (SnapshotProgress) -> Void = { _ in }) {
+    /// `uploads` is how many blocks are compressed and sent at once.
+    package init(
+        to store: any ObjectStore,
+        uploads: Int = 1,
+        progress: @escaping (SnapshotProgress) -> Void = { _ in }
+    ) {
         self.store = store
+        self.uploads = uploads
         self.progress = progress
     }
 
@@ -76,9 +87,6 @@ package struct SnapshotWriter {
         newest: EventVersion,
         beside archive: ArchiveManifest
     ) throws(SnapshotError) -> (manifest: SnapshotManifest, report: SnapshotReport) {
-        var report = SnapshotReport()
-        let doomed = Doomed(blocks: Set(archive.sweep.blocks), salt: archive.sweep.begun)
-        var known = try knownBlocks()
         var manifest = SnapshotManifest(
             origin: origin,
             heads: capture.base.heads,
@@ -86,13 +94,26 @@ package struct SnapshotWriter {
             newest: newest,
             names: []
         )
-        var done = SnapshotProgress()
+        let known = try knownBlocks()
+        let doomed = Doomed(blocks: Set(archive.sweep.blocks), salt: archive.sweep.begun)
+        let writing = Writing(
+            capture,
+            beside: try previous(),
+            BlockStore(store: store, doomed: doomed, known: known),
+            uploads: uploads,
+            progress
+        )
+        defer { writing.close() }
         let names = capture.names
         let order = names.indices.sorted { names[$0].name.utf8.lexicographicallyPrecedes(names[$1].name.utf8) }
-        for position in order {
-            let entries = capture.entries(position)
-            done.entriesTotal += entries.count
-            manifest.names.append(try write(names[position], entries, doomed, &known, &report, &done))
+        var report: SnapshotReport
+        do {
+            for position in order { try writing.add(names[position], at: position) }
+            (manifest.names, report) = try writing.finish()
+        } catch let error as SnapshotError {
+            throw error
+        } catch {
+            throw .store(ObjectStoreError(wrapping: error, at: store.location))
         }
         let bytes = try manifest.encoded()
         report.id = manifest.id
@@ -146,98 +167,15 @@ package struct SnapshotWriter {
         return known
     }
 
-    private func write(
-        _ state: StateName,
-        _ entries: StateCapture.Entries,
-        _ doomed: Doomed,
-        _ known: inout Set<String>,
-        _ report: inout SnapshotReport,
-        _ done: inout SnapshotProgress
-    ) throws(SnapshotError) -> SnapshotManifest.Name {
-        var name = SnapshotManifest.Name(state: state, digest: StateDigest(), rows: 0, blocks: [])
-        let order = (0..<entries.count)
-            .map { number in (hash: entries.withEntry(number) { Checksum.hash64($0.id) }, number: number) }
-            .sorted { $0.hash < $1.hash }
-        var bytes = [0]
-        bytes.reserveCapacity(order.count + 1)
-        for (_, number) in order {
-            bytes.append(bytes[bytes.count - 1] + entries.withEntry(number) { SnapshotBlock.bytes(of: $0) })
-        }
-        let leaves = BucketTrie.leaves(
-            hashes: order.map(\.hash),
-            bytes: bytes,
-            bytesMax: SnapshotBlock.bytesMax - SnapshotBlock.headerBytes
-        )
-        var builder = SnapshotBlock.Builder()
-        for leaf in leaves {
-            let byID = order[leaf.range]
-                .map { (id: entries.withEntry($0.number) { Array($0.id) }, number: $0.number) }
-                .sorted { $0.id.lexicographicallyPrecedes($1.id) }
-            for (_, number) in byID {
-                entries.withEntry(number) { entry in
-                    if entry.kind == .visible {
-                        name.digest.insert(id: entry.id, version: entry.version)
-                        name.rows += 1
-                    }
-                    builder.append(entry)
-                }
-            }
-            let content = builder.finish()
-            guard content.count <= SnapshotBlock.contentBytesMax else {
-                throw .unfit("\(byID.count) ids of \(state.name) have the same hash")
-            }
-            let frame = doomed.rename(Zstandard.compress(content))
-            let block = SnapshotManifest.Block(
-                bucket: leaf.bucket,
-                hash: ContentHash(of: frame),
-                storedBytes: frame.count,
-                contentBytes: content.count,
-                entries: byID.count
-            )
-            try put(block, frame, &known, &report)
-            name.blocks.append(block)
-            report.blocks += 1
-            report.bytes += frame.count
-            report.contentBytes += content.count
-            done.entriesDone += byID.count
-            progress(done)
-        }
-        return name
-    }
-
-    private func put(
-        _ block: SnapshotManifest.Block,
-        _ frame: [UInt8],
-        _ known: inout Set<String>,
-        _ report: inout SnapshotReport
-    ) throws(SnapshotError) {
-        do throws(ObjectStoreError) {
-            let key = try SnapshotManifest.blockKey(block.hash)
-            // One of another size is damaged, and replaced.
-            guard known.insert("\(key) \(frame.count)").inserted else { return }
-            try store.put(key, bytes: frame)
+    /// The newest snapshot that the store has, for its graphs; nil when there is none that can be read.
+    private func previous() throws(SnapshotError) -> SnapshotManifest? {
+        let reader = SnapshotReader(from: store)
+        guard let newest = try reader.ids().last else { return nil }
+        do throws(SnapshotError) {
+            return try reader.manifest(newest)
         } catch {
-            throw .store(error)
+            if case .store(let cause) = error, !cause.isOfTheObject { throw error }
+            return nil
         }
-        report.blocksWritten += 1
-        report.bytesWritten += frame.count
-    }
-}
-
-/// Names of blocks that are being removed, and how a block gets another one.
-private struct Doomed {
-    let blocks: Set<ContentHash>
-    let salt: UInt64
-
-    /// The same content under a name that nobody removes: with a frame behind it that decompressors skip (RFC 8878, 3.1.2).
-    func rename(_ frame: [UInt8]) -> [UInt8] {
-        guard !blocks.isEmpty, blocks.contains(ContentHash(of: frame)) else { return frame }
-        var skipped = [UInt8](repeating: 0, count: 16)
-        skipped.withUnsafeMutableBytes { bytes in
-            bytes.store(UInt32(0x184D_2A50), at: 0)
-            bytes.store(UInt32(8), at: 4)
-            bytes.store(salt, at: 8)
-        }
-        return frame + skipped
     }
 }

@@ -86,7 +86,7 @@ final class SnapshotShelf: Sendable {
                 origin: self.database.origin,
                 newest: capture.base.newestBound
             )
-            let used = Set(try manifest.blocks.map { try SnapshotManifest.blockKey($0.hash) })
+            let used = Set(try manifest.objects().map { try SnapshotManifest.blockKey($0.hash) })
             try store.delete(
                 try store.list(prefix: "blocks/", limit: Self.keysMax).map(\.key).filter { !used.contains($0) }
             )

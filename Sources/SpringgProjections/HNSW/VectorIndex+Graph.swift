@@ -25,22 +25,32 @@ extension VectorIndex {
             var offset = 0
             while offset < block.count {
                 guard let bytes = node.decode(UnsafeRawBufferPointer(rebasing: block[offset...])),
-                    count < header.nodes, restored.restore(node, slot: UInt32(count), nodes: header.nodes)
+                    count < header.nodes,
+                    restored.restore(node, as: UInt32(count), slot: UInt32(count), nodes: header.nodes)
                 else { throw damage("node \(count) contradicts itself or its row") }
                 offset += bytes
                 count += 1
             }
         }
-        guard count == header.nodes, restored.restored(team) else { throw damage("its nodes contradict each other") }
+        guard count == header.nodes, take(restored, team) else { throw damage("its nodes contradict each other") }
+    }
+
+    /// Begins with a graph all of whose nodes are back; false, and nothing is changed, when they contradict each other.
+    ///
+    /// Before there are readers.
+    func take(_ restored: HNSWGraph, _ team: IndexingTeam) -> Bool {
+        guard restored.restored(team) else { return false }
         current.replace(with: restored)
-        for slot in 0..<UInt32(count) {
+        for node in 0..<UInt32(restored.nodesUsed) {
+            let slot = restored.slot(of: node)
             store.ledger.remove(.queued, slot)
             store.ledger.remove(.unlinked, slot)
         }
+        return true
     }
 }
 
-/// The way of a graph back from a checkpoint.
+/// The way of a graph back from a checkpoint or a snapshot.
 ///
 /// One thread with its team, before others know of the graph.
 extension HNSWGraph {
@@ -49,18 +59,18 @@ extension HNSWGraph {
         HNSWGraph(parameters: parameters, store: store, walks: walks, memory: memory)
     }
 
-    /// Adds the next node with its links, of which there will be `nodes`; false when it cannot be.
-    fileprivate func restore(_ node: GraphFileNode, slot: UInt32, nodes: Int) -> Bool {
+    /// Adds the next node, which gets this number, with its links, of which there will be `nodes`; false when it cannot be.
+    func restore(_ node: GraphFileNode, as number: UInt32, slot: UInt32, nodes: Int) -> Bool {
         guard node.level <= HNSWGraph.levelMax, VectorStore.hasDirection(store.scale(of: slot).pointee),
             // Without a limit: it was there before the restart.
-            reserve(1, memoryLimit: 0), makeNode(slot, level: node.level) == slot
+            reserve(1, memoryLimit: 0), makeNode(slot, level: node.level) == number
         else { return false }
         for level in 0...node.level {
             let links = node.links(level)
-            guard links.count <= capacity(level), links.allSatisfy({ $0 < nodes && $0 != slot }) else { return false }
-            links.withUnsafeBufferPointer { setLinks(slot, level, $0) }
+            guard links.count <= capacity(level), links.allSatisfy({ $0 < nodes && $0 != number }) else { return false }
+            links.withUnsafeBufferPointer { setLinks(number, level, $0) }
         }
-        markLinked(slot)
+        markLinked(number)
         return true
     }
 

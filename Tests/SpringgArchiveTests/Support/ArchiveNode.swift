@@ -207,7 +207,9 @@ struct ArchiveContent {
         let snapshots = SnapshotReader(from: store)
         for id in newest?.snapshots.map(\.id) ?? [] {
             needed.insert(try SnapshotManifest.key(id))
-            for block in try snapshots.manifest(id).blocks { needed.insert(try SnapshotManifest.blockKey(block.hash)) }
+            for block in try snapshots.manifest(id).objects() {
+                needed.insert(try SnapshotManifest.blockKey(block.hash))
+            }
         }
         return keys.filter { !needed.contains($0) }
     }
