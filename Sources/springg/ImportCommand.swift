@@ -20,7 +20,8 @@ struct ImportCommand: ParsableCommand {
             All files are read and checked before anything is written. If something is wrong with them, each flaw is \
             listed with file and byte and nothing is imported, unless --skip-bad leaves out what is flawed.
 
-            The data directory must not be in use: stop its server first. An import that was interrupted goes on when the \
+            The data directory must not be in use: stop its server first. An empty one beside an archive that is not has to \
+            get the archive's state first, which starting the server does; what is imported before would keep it from that. An import that was interrupted goes on when the \
             same command is run again; vectors that are there already, byte for byte, are not written again.
 
             Exit codes: 0 everything was imported, 1 failure, 2 wrong usage, 6 there were flaws.
@@ -93,6 +94,7 @@ struct ImportCommand: ParsableCommand {
         let started = ContinuousClock.now
 
         // What was fetched goes at the end of this, but not when the program ends with flaws, which are to be looked at.
+        if !dryRun { try checkArchive(settings, fileSystem) }
         let (paths, scratch) = try fetch(Stores(settings))
         defer { withExtendedLifetime(scratch) {} }
         for source in try find(paths, fileSystem) { try report.add(source, check(source, fileSystem)) }
@@ -155,6 +157,28 @@ struct ImportCommand: ParsableCommand {
             )
         }
         return check
+    }
+
+    /// Refuses an empty directory where the archive of the configuration has a state: the node could take neither that nor archive there.
+    private func checkArchive(_ settings: Configuration, _ fileSystem: PosixFileSystem) throws {
+        let path = settings[Keys.dataPath]
+        guard settings[Keys.s3Bootstrap], Restorer(fileSystem: fileSystem).canBegin(in: path, to: .latest),
+            let place = try Node.archivePlace(settings)
+        else { return }
+        let advice =
+            "nothing was imported. Start the server once, which takes the state from there, stop it and import then; or begin apart "
+            + "from it with SPRINGG_S3_BOOTSTRAP=false and another s3_prefix"
+        do {
+            let archive = try place.open(S3Options(settings), createIfMissing: false, mustExist: false)
+            defer { archive.close() }
+            guard try ArchiveReader(from: archive).newest() != nil else { return }
+        } catch {
+            throw CommandFailure(
+                "the data directory \(path) is empty, and \(place) cannot be asked: \(error)",
+                advice: advice
+            )
+        }
+        throw CommandFailure("the data directory \(path) is empty, and the archive \(place) is not", advice: advice)
     }
 
     private func write(_ report: inout ImportReport, _ settings: Configuration, _ fileSystem: PosixFileSystem) throws {

@@ -27,9 +27,15 @@ extension Node {
         logger: Logger
     ) throws -> Archiver? {
         guard let place = try archivePlace(settings) else { return nil }
-        let store = try CommandFailure.wrap { try place.open(S3Options(settings), createIfMissing: true) }
+        let dataPath = settings[Keys.dataPath]
+        let memory = try CommandFailure.wrap { try ArchiveMemory.read(in: dataPath, PosixFileSystem()) }
+        let isKnown = memory?.place == "\(place)"
+        let store = try CommandFailure.wrap {
+            try place.open(S3Options(settings), createIfMissing: !isKnown, mustExist: !isKnown)
+        }
         var options = ArchiveOptions()
         options.archive = store.location
+        if isKnown { options.cluster = memory?.cluster }
         options.syncInterval = UInt64(settings[Keys.s3SyncInterval].milliseconds)
         options.snapshotInterval = UInt64(settings[Keys.s3SnapshotInterval].milliseconds)
         options.retention = UInt64(settings[Keys.s3Retention].milliseconds)
@@ -45,6 +51,12 @@ extension Node {
         listeners.floor = { [weak database] in database?.hold(archived: $0) }
         listeners.failed = { logger.error("Nothing is archived for now: \($0)") }
         listeners.recovered = { logger.info("Archiving goes on") }
+        listeners.opened = { identity in
+            let found = ArchiveMemory(place: "\(place)", cluster: identity.cluster)
+            guard found != memory else { return }
+            logger.info("Archiving to an archive that is new to this node", metadata: ["archive": "\(place)"])
+            try found.write(in: dataPath, PosixFileSystem())
+        }
         listeners.warning = { logger.warning("Archive: \($0)") }
         database.hold(archived: .zero)
         return Archiver(

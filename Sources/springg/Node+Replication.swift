@@ -88,7 +88,7 @@ extension Node {
     /// - Throws: `CommandFailure` when a snapshot is needed and cannot be had.
     static func seed(_ settings: Configuration, _ gossip: GossipService, logger: Logger) throws {
         let dataPath = settings[Keys.dataPath]
-        guard isEmpty(dataPath), expectsPeers(settings) else { return }
+        guard try isEmpty(dataPath), expectsPeers(settings) else { return }
         let deadline = Date(timeIntervalSinceNow: searchSeconds)
         while peers(of: gossip).isEmpty, Date() < deadline { usleep(20_000) }
         let secret = settings[Keys.jwtSecret]
@@ -107,8 +107,13 @@ extension Node {
     /// How long a new node looks for others before it begins with nothing.
     private static let searchSeconds = 2.0
 
-    private static func isEmpty(_ dataPath: String) -> Bool {
-        let names = (try? PosixFileSystem().list(dataPath)) ?? []
-        return names.allSatisfy { $0 == "LOCK" || $0 == "lost+found" }
+    /// Whether nothing is in a data directory; one that is not there is empty, one that cannot be read is not known to be.
+    private static func isEmpty(_ dataPath: String) throws -> Bool {
+        do throws(FileSystemError) {
+            return try PosixFileSystem().list(dataPath).allSatisfy { $0 == "LOCK" || $0 == "lost+found" }
+        } catch {
+            guard error.code != ENOENT else { return true }
+            throw CommandFailure("\(error)", advice: "data_path must be a directory that this user can read and write")
+        }
     }
 }

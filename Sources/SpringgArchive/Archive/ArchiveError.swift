@@ -16,6 +16,8 @@ package enum ArchiveError: Error, Sendable, CustomStringConvertible {
     case newerFormat(object: String, what: String)
     /// The archive is another cluster's.
     case otherCluster(archive: String, reason: String)
+    /// What is there is not the archive that the node has been writing to; `found` is nil where there is none.
+    case notTheArchive(archive: String, expected: String, found: String?)
     /// The archive holds more events of this node's own origin than the node does.
     case ahead(archive: String, origin: OriginID, archived: Sequence, held: Sequence)
     /// The store lets every writer have every generation, and there may be several.
@@ -32,6 +34,11 @@ package enum ArchiveError: Error, Sendable, CustomStringConvertible {
         case .newerFormat(let object, let what): "\(object) is \(what). Use the version that wrote it, or a newer one."
         case .otherCluster(let archive, let reason):
             "\(archive) is the archive of another cluster: \(reason). Nothing was written there; choose another s3_prefix."
+        case .notTheArchive(let archive, let expected, let found):
+            "\(archive) is not the archive that this node has been writing to (\(expected)): "
+                + (found.map { "it is \($0)" } ?? "it has no cluster.json")
+                + ". Nothing was written there, and the log is kept: mount the directory or bring the bucket back. If a new archive is to "
+                + "begin there, remove \(ArchiveMemory.fileName) from the data directory and start the node again."
         case .ahead(let archive, let origin, let archived, let held):
             "\(archive) holds the events of this node (origin \(origin)) up to \(archived), its log up to \(held): the data directory is an "
                 + "older copy, and what is written in it would take numbers that are given. Nothing was archived; restore the "

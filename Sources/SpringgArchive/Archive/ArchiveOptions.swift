@@ -26,6 +26,8 @@ package struct ArchiveOptions: Sendable {
     package var node = ""
     /// Label of the cluster; of two labels one archive takes the first.
     package var label = ""
+    /// Identity of the archive that was there before; nil for any, or a new one.
+    package var cluster: String?
     /// Whether other nodes may archive to the same place.
     package var isClustered = false
 

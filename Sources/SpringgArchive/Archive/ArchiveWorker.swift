@@ -21,6 +21,10 @@ package final class ArchiveWorker {
 
     /// What a warning says, for the operator's eyes.
     package var warn: (String) -> Void = { _ in }
+    /// Called with the archive's identity before anything is written to it.
+    package var remember: (ArchiveIdentity) throws -> Void = { _ in }
+    /// Identity of the archive since it was opened.
+    private var cluster: String?
 
     package init(
         _ store: any ObjectStore,
@@ -74,6 +78,8 @@ package final class ArchiveWorker {
 
     private func open() throws(ArchiveError) -> ArchiveIdentity {
         try ArchiveError.wrap(store.location) {
+            // Before anything is written: the probe would make a directory that is not mounted look like a store.
+            if let expected = options.cluster { try check(expected) }
             if try !store.honoursIfAbsent() {
                 guard !options.isClustered else { throw ArchiveError.conditionIgnored(archive: store.location) }
                 warn(
@@ -99,7 +105,17 @@ package final class ArchiveWorker {
                     reason: "its cluster_label is \"\(identity.label)\", this node's \"\(options.label)\""
                 )
             }
+            try remember(identity)
+            cluster = identity.cluster
             return identity
+        }
+    }
+
+    /// Whether the store shows the archive that it should.
+    private func check(_ expected: String) throws(ArchiveError) {
+        let found = try reader.identity()?.cluster
+        guard found == expected else {
+            throw .notTheArchive(archive: store.location, expected: expected, found: found)
         }
     }
 
@@ -206,6 +222,8 @@ package final class ArchiveWorker {
             guard try store.putIfAbsent(ArchiveManifest.key(manifest.generation), bytes: bytes) else { return .lost }
             // Who slept until his generation was forgotten had it to himself, and yet others have gone on.
             guard try reader.generations(after: manifest.generation).isEmpty else { return .lost }
+            // A directory may have been unmounted since it was opened: what is told as archived must be where it belongs.
+            if let cluster { try check(cluster) }
             return .committed(ContentHash(of: bytes))
         }
     }

@@ -42,6 +42,8 @@ package final class Archiver: @unchecked Sendable {
         package var failed: @Sendable (String) -> Void = { _ in }
         /// Rounds end well again.
         package var recovered: @Sendable () -> Void = {}
+        /// The archive has been opened; nothing is written to it before this returns.
+        package var opened: @Sendable (ArchiveIdentity) throws -> Void = { _ in }
         /// Something the operator should know.
         package var warning: @Sendable (String) -> Void = { _ in }
 
@@ -118,6 +120,7 @@ package final class Archiver: @unchecked Sendable {
         var core = ArchiverCore(options, now: unixMilliseconds())
         let worker = ArchiveWorker(store, options: options, log: log, capture: capture, wallClock: unixMilliseconds)
         worker.warn = { [listeners] in listeners.warning($0) }
+        worker.remember = { [listeners] in try listeners.opened($0) }
         var report = Report(listeners: listeners, now: unixMilliseconds())
         var lastSegment = log.segments.last?.firstLSN
         while true {

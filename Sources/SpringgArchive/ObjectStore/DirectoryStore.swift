@@ -20,10 +20,11 @@ public final class DirectoryStore: ObjectStore {
     /// Opens the store in a directory.
     ///
     /// `writer` begins the names of unfinished uploads and must be no other process's; random unless a test needs it fixed.
-    /// - Throws: `.storeNotFound` when the directory is not there and `createIfMissing` is false.
+    /// - Throws: `.storeNotFound` when the directory is not there, `createIfMissing` is false and `mustExist` is not.
     public init(
         path: String,
         createIfMissing: Bool,
+        mustExist: Bool = true,
         fileSystem: any FileSystem = PosixFileSystem(),
         writer: String = String(UInt64.random(in: 0 ... .max), radix: 16),
         wallClockSeconds: (@Sendable () -> Int)? = nil
@@ -36,7 +37,7 @@ public final class DirectoryStore: ObjectStore {
             if createIfMissing { try fileSystem.createDirectory(path) }
             _ = try fileSystem.list(path)
         } catch  where error.code == ENOENT || error.code == ENOTDIR {
-            throw .storeNotFound("directory \(path)")
+            if mustExist { throw .storeNotFound("directory \(path)") }
         } catch {
             throw Self.storeError(error, at: path)
         }
