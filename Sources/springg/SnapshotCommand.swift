@@ -8,7 +8,7 @@ import SpringgProjections
 struct SnapshotCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "snapshot",
-        abstract: "Make, list, check and restore snapshots.",
+        abstract: "Make, list, check, restore and prune snapshots.",
         discussion: """
             A snapshot is the whole state of one moment in blocks of about 1 MiB, each named by the SHA-256 of its bytes. \
             Blocks are shared: a snapshot writes those that the store does not have. A store is a directory, or a bucket \
@@ -19,8 +19,9 @@ struct SnapshotCommand: ParsableCommand {
               springg snapshot list --from file:///backup
               springg snapshot verify --from s3://backups/springg
               springg snapshot restore --from file:///backup --data-path /srv/restored
+              springg snapshot prune --from file:///backup --keep 7
             """,
-        subcommands: [Create.self, List.self, Check.self, Restore.self]
+        subcommands: [Create.self, List.self, Check.self, Restore.self, Prune.self]
     )
 
     /// Writes a snapshot.
