@@ -42,6 +42,7 @@ struct Extract: ParsableCommand {
         let array = try out.map { try ArrayWriter($0) }
         let walk = LogWalk(try source.input())
         walk.from = filter.firstLSN
+        (walk.since, walk.until) = (filter.since, filter.until)
         do {
             try walk.run { step in
                 guard case .record(let record) = step else {

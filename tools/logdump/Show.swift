@@ -39,6 +39,7 @@ struct Show: ParsableCommand {
         let walk = LogWalk(try source.input())
         walk.follows = follow
         walk.from = filter.firstLSN
+        (walk.since, walk.until) = (filter.since, filter.until)
         if !json { Output.line(RecordText.columns) }
         var left = limit
         guard left > 0 else { return }

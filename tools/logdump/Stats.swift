@@ -25,6 +25,7 @@ struct Stats: ParsableCommand {
         let notes = DamageNotes(source.path)
         let walk = LogWalk(try source.input())
         walk.from = filter.firstLSN
+        (walk.since, walk.until) = (filter.since, filter.until)
         var tally = LogTally()
         var segments = 0
         try walk.run { step in

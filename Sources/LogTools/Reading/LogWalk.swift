@@ -29,6 +29,9 @@ package final class LogWalk {
     package var follows = false
     /// Records below it are not wanted: segments that hold none above are passed over.
     package var from = LSN(1)
+    /// Records of other times are not wanted, in Unix milliseconds: an archive, which knows the times of its segments, leaves out
+    /// those without any.
+    package var (since, until): (UInt64?, UInt64?)
 
     private let input: LogInput
     private let fileSystem: any FileSystem
@@ -69,7 +72,7 @@ package final class LogWalk {
             try walk(scanner, "-", isGrowing: { false })
             try tell(.caughtUp)
         case .feed(let feed):
-            try feed.forEach { record in
+            try feed.forEach(since: since, until: until) { record in
                 if record.lsn >= from { try tell(.record(record)) }
                 return !isDone
             }

@@ -35,22 +35,39 @@ package struct ArchiveLog {
         return found
     }
 
-    /// Visits every event once, until `visit` returns false.
-    package func forEach(_ visit: (LogRecord) throws -> Bool) throws {
+    /// Visits once, until `visit` returns false, every event whose clock reading is within bounds (Unix milliseconds, both included;
+    /// nil: none); segments without any of those are not fetched.
+    package func forEach(
+        since: UInt64? = nil,
+        until: UInt64? = nil,
+        _ visit: (LogRecord) throws -> Bool
+    ) throws {
         let scratch = try ScratchDirectory()
         defer { withExtendedLifetime(scratch) {} }
+        var lsn = LSN(contents.eventsBefore)
+        var segments = contents.segments
+        if let since {
+            // All their events come before those that are wanted.
+            let passedOver = segments.filter { $0.highest.hlc.milliseconds < since }
+            lsn = LSN(passedOver.reduce(lsn.rawValue) { $0 + $1.events })
+            segments.removeAll { $0.highest.hlc.milliseconds < since }
+        }
+        if let until { segments.removeAll { $0.lowest.hlc.milliseconds > until } }
         let fetch = ObjectFetch(
-            contents.segments.map { contents.item($0.name) },
+            segments.map { contents.item($0.name) },
             from: store,
             into: scratch.path,
             keeps: false,
             fileSystem: PosixFileSystem()
         )
         defer { fetch.close() }
-        var merge = ArchiveMerge(contents.segments, through: fetch)
-        var lsn = LSN(contents.eventsBefore)
+        var merge = ArchiveMerge(segments, through: fetch)
         try merge.forEach { record in
             lsn = lsn.next
+            let time = record.envelope.version.hlc.milliseconds
+            // Those before have other places, since what lies between them was passed over.
+            if let since, time < since { return true }
+            if let until, time > until { return false }
             return try visit(
                 LogRecord(
                     lsn: lsn,
