@@ -13,9 +13,27 @@ final class RealServer {
     let kind: Kind
     let endpoint: String
     private let directory: TemporaryDirectory
-    private let process: ChildProcess
-    private let reader: WorkerThread
+    private let command: Command
     private let machine: Machine?
+    private var process: ChildProcess?
+    private var reader: WorkerThread?
+
+    /// How it is started.
+    private struct Command: Sendable {
+        let program: String
+        let arguments: [String]
+        let environment: [String: String]
+        let directory: String
+
+        func start() throws -> ChildProcess {
+            try ChildProcess(
+                executable: program,
+                arguments: arguments,
+                environment: environment,
+                workingDirectory: directory
+            )
+        }
+    }
 
     static let keys = (id: "testkey0001", secret: "test/secret+with=signs")
 
@@ -33,8 +51,8 @@ final class RealServer {
         switch kind {
         case .ministack:
             port = try RealServer.freePort()
-            process = try ChildProcess(
-                executable: programs + "/bin/ministack",
+            command = Command(
+                program: programs + "/bin/ministack",
                 arguments: [],
                 environment: [
                     "PATH": "/usr/bin:/bin", "HOME": directory.path, "BIND_HOST": "127.0.0.1",
@@ -42,7 +60,7 @@ final class RealServer {
                     "SERVICES": "s3", "AUTH": "true", "AWS_ACCESS_KEY_ID": RealServer.keys.id,
                     "AWS_SECRET_ACCESS_KEY": RealServer.keys.secret,
                 ],
-                workingDirectory: directory.path
+                directory: directory.path
             )
         case .seaweedFS:
             let ports = try (0..<8).map { _ in try RealServer.freePort() }
@@ -53,7 +71,8 @@ final class RealServer {
                 """
             try Files.write(directory.path + "/s3.json", identity.utf8)
             guard mkdir(directory.path + "/data", 0o755) == 0 else { throw TestKitError.system("making a directory") }
-            let server = (
+            command = Command(
+                program: programs + "/bin/weed",
                 arguments: [
                     "-logdir=\(directory.path)", "server", "-dir=\(directory.path)/data", "-ip=\(address)",
                     "-ip.bind=\(address)",
@@ -68,19 +87,17 @@ final class RealServer {
                     "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=16",
                     "-volume.preStopSeconds=1",
                 ],
-                environment: ["PATH": "/usr/bin:/bin", "HOME": directory.path], directory: directory.path
+                environment: ["PATH": "/usr/bin:/bin", "HOME": directory.path],
+                directory: directory.path
             )
-            let start = {
-                try ChildProcess(
-                    executable: programs + "/bin/weed",
-                    arguments: server.arguments,
-                    environment: server.environment,
-                    workingDirectory: server.directory
-                )
-            }
-            process = try machine?.run(start) ?? start()
         }
         endpoint = "http://\(address):\(port)"
+        try start()
+    }
+
+    private func start() throws {
+        let process = try machine?.run(command.start) ?? command.start()
+        self.process = process
         // What it prints goes nowhere; unread it would fill the pipe, and the server would wait.
         let output = process.takeOutput()
         reader = try WorkerThread {
@@ -91,15 +108,20 @@ final class RealServer {
         try machine?.run(awaitReady) ?? awaitReady()
     }
 
-    deinit {
+    /// Starts it again on what it left, at the same address.
+    func restart() throws {
         kill()
-        reader.join()
+        try start()
     }
+
+    deinit { kill() }
 
     /// Kills the server without a warning.
     func kill() {
-        process.send(signal: SIGKILL)
-        _ = try? process.wait(seconds: 20)
+        process?.send(signal: SIGKILL)
+        _ = try? process?.wait(seconds: 20)
+        reader?.join()
+        (process, reader) = (nil, nil)
     }
 
     /// A store in the bucket.
