@@ -141,7 +141,7 @@ let package = Package(
         // Clusters of real cores and real logs in one thread, by seed.
         .testTarget(
             name: "SimulationTests",
-            dependencies: ["SpringgCluster", "SpringgProjections", "SpringgLog", "SpringgTestKit"],
+            dependencies: ["SpringgCluster", "SpringgArchive", "SpringgProjections", "SpringgLog", "SpringgTestKit"],
             swiftSettings: settings
         ),
         .testTarget(

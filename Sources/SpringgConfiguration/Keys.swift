@@ -399,6 +399,14 @@ public enum Keys {
             + "by themselves, snapshots for new nodes too, does not count.",
         0...1_000_000
     )
+    /// How long deleted ids are kept at least.
+    public static let tombstoneGrace = duration(
+        "tombstone_grace",
+        .seconds(3600),
+        "Time for which what is known of a deleted id or index is kept at least, so that nodes that wrote apart may still join, up "
+            + "to 87600h; after it, it is dropped once every member has seen the deletion.",
+        .seconds(0)...(.seconds(87_600 * 3600))
+    )
     /// How wrong the clock may be.
     public static let maxClockOffset = duration(
         "max_clock_offset",
@@ -423,7 +431,7 @@ public enum Keys {
         s3SyncInterval, s3SnapshotInterval, s3Retention,
         clusterEnabled, clusterBindPort, clusterBindAddress, clusterAdvertiseAddress, clusterSeeds, nodeID,
         clusterLabel, clusterKeys,
-        clusterDiscovery, clusterSize, defaultAck, ackTimeout, replicationBandwidth, maxClockOffset,
+        clusterDiscovery, clusterSize, defaultAck, ackTimeout, replicationBandwidth, maxClockOffset, tombstoneGrace,
     ]
 
     /// The setting of a name, or nil.

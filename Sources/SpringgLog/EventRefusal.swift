@@ -10,6 +10,8 @@ public struct EventRefusal: Sendable, Equatable, CustomStringConvertible {
         case ownOrigin = 3
         /// It names an index, a row or a mark as none can be named.
         case malformed = 4
+        /// It is older than a deletion that is no longer known here, and could bring back what was deleted.
+        case belowHorizon = 5
     }
 
     /// Whose event.
@@ -40,6 +42,9 @@ public struct EventRefusal: Sendable, Equatable, CustomStringConvertible {
         case .ownOrigin:
             "\(event) carries this node's own origin, of which it has written \(held) events: its disk is an old copy, "
                 + "or another node uses a copy of its data directory"
+        case .belowHorizon:
+            "\(event) is older than deletions that this node has dropped, since every member had seen them: its writer was no "
+                + "member then; export what it has and import that on a member"
         case .malformed: "\(event) names what it speaks of as nothing can be named; its writer is broken"
         }
     }

@@ -62,6 +62,9 @@ struct Catalog {
         set { lifetimes[name] = newValue }
     }
 
+    /// Nothing is known of the name any more.
+    mutating func forget(_ name: String) { lifetimes[name] = nil }
+
     /// Takes an event about an index; returns the lifetime before and after.
     mutating func apply(_ event: Event, _ version: EventVersion) -> (before: IndexLifetime, after: IndexLifetime) {
         guard let name = event.index else { return (IndexLifetime(), IndexLifetime()) }

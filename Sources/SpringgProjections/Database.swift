@@ -37,6 +37,10 @@ public struct DatabaseOptions: Sendable {
     public var checkpointSeconds = 300.0
     /// Seconds that the last checkpoint may take; 0 for none.
     public var lastCheckpointSeconds = 1.0
+    /// Seconds for which deleted ids and indexes are kept at least, whatever else is known of them.
+    public var tombstoneGraceSeconds = 3600.0
+    /// Deleted ids go only below what `forgetDeleted(below:)` names, as others may still write; false for a node that is alone.
+    public var sharesHistory = false
     /// Why commands are refused until `originate` is called; nil to take them at once.
     ///
     /// A member of a cluster first asks the others whether they hold events of its own that its disk has lost.
@@ -133,6 +137,8 @@ public final class Database: Sendable {
     private let holds: RetentionHolds
     /// What every write is answered with; nil when writes are taken.
     private let refusal: CommandError?
+    private let tombstoneCounts: TombstoneCounts?
+    private let forgetter: Forgetter?
     private let lock: Mutex<(any FileLock)?>
 
     /// Opens the database on the real file system.
@@ -212,6 +218,14 @@ public final class Database: Sendable {
         let directory = materializer.directory
         let markCheckpointed = materializer.markCheckpointed
         let holds = RetentionHolds()
+        let forgetter = Forgetter(
+            log: log,
+            pipeline: pipeline,
+            graceSeconds: options.tombstoneGraceSeconds,
+            isAlone: !options.sharesHistory,
+            wallClock: wallClock
+        )
+        let tombstones = materializer.resources.tombstones
         // Also those that a checkpoint brought back and no event has touched since.
         for index in materializer.indexes where index.backlog > 0 { indexer.requestAtStart(index) }
         let thread = WriterThread(name: "springg-writer") {
@@ -236,6 +250,7 @@ public final class Database: Sendable {
                 holds: holds,
                 wallClock: wallClock
             ),
+            forgetter: forgetter,
             markCheckpointed: markCheckpointed,
             report: options.checkpointed ?? { _ in },
             trimmed: options.trimmed ?? { _ in },
@@ -260,7 +275,9 @@ public final class Database: Sendable {
             startProbe(probe, options, memory: materializer.resources.memory),
             checkpointer,
             lock,
-            holds: holds
+            holds: holds,
+            tombstones: tombstones,
+            forgetter: forgetter
         )
     }
 
@@ -329,8 +346,12 @@ public final class Database: Sendable {
         _ checkpointer: Checkpointer?,
         _ lock: any FileLock,
         holds: RetentionHolds = RetentionHolds(),
+        tombstones: TombstoneCounts? = nil,
+        forgetter: Forgetter? = nil,
         refusal: CommandError? = nil
     ) {
+        self.tombstoneCounts = tombstones
+        self.forgetter = forgetter
         self.refusal = refusal
         self.holds = holds
         self.log = log
@@ -394,14 +415,37 @@ public final class Database: Sendable {
         return answer.wait()
     }
 
+    /// Returns when everything that was submitted before is on disk, or refused.
+    ///
+    /// Blocking.
+    package func settle() {
+        let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
+        // No bytes are no damaged ones.
+        if let none = try? EnvelopeBatch(nothing) { _ = receiveAndWait(none) }
+    }
+
     /// Takes commands from now on: under a new origin, or under the one there is.
     ///
-    /// A new one is for a node that may have given numbers that its disk does not know of. `completion` is called once,
-    /// with why it could not be begun.
-    public func originate(underNewOrigin isNew: Bool, completion: @escaping @Sendable (LogError?) -> Void) {
+    /// A new one is for a node that may have given numbers that its disk does not know of. What is written from then on is
+    /// later than `reading`, which others may have promised never to go below. `completion` is called once, with why it
+    /// could not be begun.
+    public func originate(
+        underNewOrigin isNew: Bool,
+        after reading: HLC = HLC(0),
+        completion: @escaping @Sendable (LogError?) -> Void
+    ) {
         var generator = SystemRandomNumberGenerator()
-        pipeline.originate(under: isNew ? OriginID(using: &generator) : nil, completion)
+        pipeline.originate(under: isNew ? OriginID(using: &generator) : nil, after: reading, completion)
     }
+
+    /// Takes no commands from now on, until `originate` is called; events from elsewhere are taken.
+    package func holdCommands(_ reason: String) { pipeline.begin(holding: .readOnly(reason)) }
+
+    /// Deleted ids and indexes below `horizon` may go, once they are older than the grace: no event below it will come any more.
+    package func forgetDeleted(below horizon: HLC) { forgetter?.allow(below: horizon) }
+
+    /// How it stands with what is kept of deleted rows and indexes.
+    public var tombstones: TombstoneReport { (tombstoneCounts ?? TombstoneCounts()).report }
 
     /// The index of that name; nil when it does not exist.
     public func index(_ name: IndexName) -> VectorIndex? { directory[name] }

@@ -1,4 +1,5 @@
 import SpringgLog
+import Synchronization
 
 /// All rows ever written under one index name, by the convergence rule: each id is a last-writer-wins register.
 ///
@@ -38,6 +39,8 @@ final class IndexRows {
     }
 
     fileprivate var hidden: [VectorID: Hidden] = [:]
+    /// What of `hidden` may go with time.
+    private var aging = AgingIDs()
     fileprivate var newestVersion = EventVersion.none
     private let resources: ProjectionResources
     private var memory: MemoryAccount { resources.memory }
@@ -51,12 +54,12 @@ final class IndexRows {
 
     /// Bytes that a name takes before it has rows: this object and the store, entries in dictionaries.
     ///
-    /// A name is never forgotten, since a stale write could come for it; so they are never given back either.
+    /// A name goes only with the last that is known of it: a stale write could come for it until then.
     static let bytesPerName = 2048
 
     deinit {
         memory.add(-IndexRows.bytesPerName)
-        for (id, entry) in hidden { memory.add(-IndexRows.bytes(of: entry, id)) }
+        clearHidden()
     }
 
     /// The version that stands under an id, visible or not; `.none` when nothing does.
@@ -152,9 +155,7 @@ final class IndexRows {
             // The usual case, in constant time: nothing survives. The store goes when its last reader does. If the
             // index exists by the same create as before, that is above the delete, and its store is empty already.
             if createdAnew { index = nil }
-            for (id, entry) in hidden { memory.add(-IndexRows.bytes(of: entry, id)) }
-            hidden = [:]
-            (counters.conflicts, counters.tombstones) = (0, 0)
+            clearHidden()
             return
         }
         for (id, entry) in hidden where entry.version <= deletedAt { hide(nil, id) }
@@ -167,9 +168,7 @@ final class IndexRows {
     private func settle(_ lsn: LSN) {
         let old = index
         let oldHidden = hidden
-        for (id, entry) in oldHidden { memory.add(-IndexRows.bytes(of: entry, id)) }
-        hidden = [:]
-        (counters.conflicts, counters.tombstones) = (0, 0)
+        clearHidden()
         index = makeIndex()
         func place(
             _ id: UnsafeRawBufferPointer,
@@ -206,6 +205,16 @@ final class IndexRows {
                 }
             }
         }
+        aging.sort()
+    }
+
+    /// Nothing is hidden any more.
+    private func clearHidden() {
+        for (id, entry) in hidden { memory.add(-IndexRows.bytes(of: entry, id)) }
+        memory.add(-aging.count * AgingIDs.entryBytes)
+        if isAging { resources.tombstones.kept.wrappingSubtract(counters.tombstones, ordering: .relaxed) }
+        (hidden, aging) = ([:], AgingIDs())
+        (counters.conflicts, counters.tombstones) = (0, 0)
     }
 
     /// An empty index by the create in force, if there is one.
@@ -226,12 +235,22 @@ final class IndexRows {
         let old = hidden.updateValue(entry ?? .tombstone(.none), forKey: id)
         if entry == nil { hidden[id] = nil }
         if let old { account(old, id, -1) }
-        if let entry { account(entry, id, +1) }
+        guard let entry else { return }
+        account(entry, id, +1)
+        guard isAging else { return }
+        aging.append(entry.version.hlc, id)
+        memory.add(AgingIDs.entryBytes)
     }
+
+    /// Marks are kept for ever: they are no tombstones, though they look like some.
+    private var isAging: Bool { name != MarkName.register }
 
     private func account(_ entry: Hidden, _ id: VectorID, _ sign: Int) {
         memory.add(sign * IndexRows.bytes(of: entry, id))
-        if case .tombstone = entry { counters.tombstones += sign }
+        if case .tombstone = entry {
+            counters.tombstones += sign
+            if isAging { resources.tombstones.kept.wrappingAdd(sign, ordering: .relaxed) }
+        }
         if case .row(let version, let vector, _) = entry, let creation = lifetime.creation,
             version > creation.version, vector.count != creation.dimensions * 4
         {
@@ -251,6 +270,44 @@ final class IndexRows {
 }
 
 extension IndexRows {
+    /// Lets go of what no event at or above `cut` needs: tombstones, and rows that only an older create could reveal.
+    ///
+    /// Looks at `limit` ids at most, and takes what it has looked at from it. Returns the newest version that went.
+    func forget(below cut: HLC, limit: inout Int) -> EventVersion {
+        var newest = EventVersion.none
+        var gone = 0
+        while limit > 0, let (hlc, id) = aging.popFirst(below: cut) {
+            limit -= 1
+            memory.add(-AgingIDs.entryBytes)
+            guard let entry = hidden[id], entry.version.hlc == hlc, isForgettable(entry) else { continue }
+            newest = max(newest, entry.version)
+            hide(nil, id)
+            gone += 1
+        }
+        guard gone > 0 else { return .none }
+        resources.tombstones.dropped.wrappingAdd(gone, ordering: .relaxed)
+        // A dictionary never gives room back by itself.
+        if hidden.capacity > 4 * hidden.count + 64 {
+            hidden = Dictionary(uniqueKeysWithValues: hidden.map { ($0, $1) })
+        }
+        publish()
+        return newest
+    }
+
+    /// A conflict stays: it is nothing that was deleted.
+    private func isForgettable(_ entry: Hidden) -> Bool {
+        guard case .row(let version, _, _) = entry else { return true }
+        return lifetime.creation.map { version < $0.version } ?? true
+    }
+
+    /// True when nothing is known under the name but that there was something, and no event at or above `cut` needs that.
+    func isEmpty(below cut: HLC) -> Bool {
+        isAging && index == nil && hidden.isEmpty && lifetime.creations.isEmpty && lifetime.deletedAt.hlc < cut
+    }
+
+    /// All that a checkpoint held is back.
+    func restoredAll() { aging.sort() }
+
     /// Everything under the name at one moment; the rows themselves are in the index, at the moment of a pin.
     struct Capture: Sendable {
         var name: String

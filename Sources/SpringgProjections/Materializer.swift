@@ -15,6 +15,9 @@ package final class Materializer: Projection {
     /// The last event applied, shown to readers by `publish`.
     package private(set) var appliedLSN = LSN.zero
     private var highestHLC = HLC(0)
+    /// Nothing newer than this was ever dropped: an event that is not newer, and not held, could be one that a tombstone here
+    /// would have kept out.
+    package private(set) var dropped = EventVersion.none
     /// Indexes whose rows the batch in hand changes.
     private var touched: Set<String> = []
     /// The one that the last event belonged to; in `touched`.
@@ -121,6 +124,40 @@ package final class Materializer: Projection {
         }
     }
 
+    /// Lets go of the tombstones of rows and indexes below `cut`, and of what only older events could reveal.
+    ///
+    /// Whoever calls this knows that every event below `cut` that will ever be applied has been. Nothing that is shown
+    /// changes, no digest, no answer. To be called between two batches; `limit` bounds the work.
+    /// - Returns: True when there is more to do.
+    @discardableResult
+    package func forgetDeleted(below cut: HLC, limit: Int = .max) -> Bool {
+        var left = limit
+        var newest = EventVersion.none
+        for (name, rows) in rows {
+            newest = max(newest, rows.forget(below: cut, limit: &left))
+            guard left > 0 else { break }
+            guard rows.isEmpty(below: cut) else { continue }
+            newest = max(newest, rows.lifetime.deletedAt)
+            self.rows[name] = nil
+            catalog.forget(name)
+            reclaiming.remove(name)
+        }
+        if newest > dropped { setDropped(newest) }
+        return left == 0
+    }
+
+    /// Takes over what a checkpoint or a snapshot says of what is missing in it.
+    package func setDropped(_ version: EventVersion) {
+        dropped = version
+        resources.tombstones.droppedBelow.store(version.hlc.rawValue, ordering: .relaxed)
+    }
+
+    /// An event was refused for what had been dropped.
+    func countRefused() { resources.tombstones.refused.wrappingAdd(1, ordering: .relaxed) }
+
+    /// How it stands with what is kept of deleted rows and indexes.
+    package var tombstones: TombstoneReport { resources.tombstones.report }
+
     /// The rows under a name, which the batch in hand touches; events of one name come in rows.
     private func rows(under name: String) -> IndexRows {
         if let latest, latest.name == name { return latest }
@@ -144,6 +181,7 @@ package final class Materializer: Projection {
         precondition(pin.moment == appliedLSN, "a checkpoint of LSN \(appliedLSN) taken at \(pin.moment)")
         return CheckpointCapture(
             base: LogBase(lsn: appliedLSN, heads: heads, highestHLC: highestHLC),
+            dropped: dropped,
             names: rows.keys.sorted().compactMap { rows[$0]?.capture() },
             pin: pin
         )
@@ -159,9 +197,11 @@ package final class Materializer: Projection {
     }
 
     /// The checkpoint is whole: the log goes on behind `lsn`.
-    func restored(_ base: LogBase) {
+    func restored(_ base: LogBase, dropped: EventVersion) {
         appliedLSN = base.lsn
         highestHLC = base.highestHLC
+        setDropped(dropped)
+        for rows in rows.values { rows.restoredAll() }
         for mark in rows[MarkName.register]?.marks ?? [] { marks.set(mark.name, mark.version) }
         resources.epochs.markCheckpointed(base.lsn)
         publish()

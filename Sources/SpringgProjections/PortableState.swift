@@ -76,6 +76,9 @@ package final class StateCapture: Sendable {
     /// The moment.
     package var base: LogBase { capture.base }
 
+    /// Nothing newer than this is missing in it for having been deleted long ago.
+    package var dropped: EventVersion { capture.dropped }
+
     /// The names, in ascending order of their text.
     package var names: [StateName] {
         capture.names.map { name in
@@ -200,7 +203,7 @@ extension Materializer {
     }
 
     /// All names of a snapshot are back: the log goes on behind `base`.
-    package func restoredNames(_ base: LogBase) { restored(base) }
+    package func restoredNames(_ base: LogBase, dropped: EventVersion) { restored(base, dropped: dropped) }
 }
 
 /// A name whose rows are being brought back.

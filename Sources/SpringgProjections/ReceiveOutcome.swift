@@ -2,11 +2,19 @@ public import SpringgLog
 
 extension EventRefusal {
     /// Why `envelope` cannot be appended to what is held of its origin; nil when it can, or is held already.
-    static func reason(_ envelope: Envelope, behind head: VersionVector.Head, isOwn: Bool) -> Reason? {
+    static func reason(
+        _ envelope: Envelope,
+        behind head: VersionVector.Head,
+        above dropped: EventVersion,
+        isOwn: Bool
+    ) -> Reason? {
         if envelope.sequence < head.sequence { return nil }
         if envelope.sequence == head.sequence { return envelope.chain == head.chain ? nil : .otherHistory }
         if isOwn { return .ownOrigin }
-        if envelope.continues(head) { return envelope.event?.isNameable == true ? nil : .malformed }
+        if envelope.continues(head) {
+            guard envelope.event?.isNameable == true else { return .malformed }
+            return envelope.version < dropped ? .belowHorizon : nil
+        }
         return envelope.sequence == head.sequence.next ? .otherHistory : .gap
     }
 }

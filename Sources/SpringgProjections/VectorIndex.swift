@@ -73,6 +73,7 @@ struct ProjectionResources: Sendable {
     let scratch = ScratchPool()
     let memory = MemoryAccount()
     let probe = RecallProbe()
+    let tombstones = TombstoneCounts()
 }
 
 /// A handle on one living index.

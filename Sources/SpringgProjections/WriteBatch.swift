@@ -108,7 +108,9 @@ package struct WriteBatch {
             let envelope = events[number]
             let head = writer.head(of: envelope.origin)
             let isOwn = envelope.origin == writer.log.origin && !restoringOwn
-            if let reason = EventRefusal.reason(envelope, behind: head, isOwn: isOwn) {
+            let dropped = materializer.dropped
+            if let reason = EventRefusal.reason(envelope, behind: head, above: dropped, isOwn: isOwn) {
+                if reason == .belowHorizon { materializer.countRefused() }
                 ticket.outcome.refuse(envelope, behind: head, reason)
                 continue
             }
@@ -129,6 +131,15 @@ package struct WriteBatch {
             }
         }
     }
+
+    /// Lets go of tombstones below `cut`; see `Materializer.forgetDeleted`.
+    package mutating func forgetDeleted(below cut: HLC, limit: Int = .max) -> Bool {
+        commit()
+        return materializer.forgetDeleted(below: cut, limit: limit)
+    }
+
+    /// What this node writes from here on is later than `reading`.
+    package mutating func observe(_ reading: HLC) { sequencer.observe(reading) }
 
     /// Writes under a new origin from here on: the old one's numbers may have been given twice.
     package mutating func begin(_ origin: OriginID) throws(LogError) {

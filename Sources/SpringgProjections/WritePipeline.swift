@@ -14,7 +14,7 @@ final class WritePipeline: @unchecked Sendable {
         case commands([Command], WriteBatch.Completion)
         case events(EnvelopeBatch, WriteBatch.ReceiveCompletion)
         /// Begins to take commands, under a new origin or the one there is.
-        case originate(OriginID?, @Sendable (LogError?) -> Void)
+        case originate(OriginID?, after: HLC, @Sendable (LogError?) -> Void)
 
         var isCommands: Bool { if case .commands = self { true } else { false } }
     }
@@ -27,10 +27,15 @@ final class WritePipeline: @unchecked Sendable {
     private var hold: CommandError?
     /// Who waits for the state of the moment between two batches.
     private var captureRequests: [(CheckpointCapture?) -> Void] = []
+    /// Below it tombstones are to go; nil when that is done.
+    private var forgetsBelow: HLC?
     /// The writer sleeps until so many submissions are there; nil while it is at work.
     private var wakesAt: Int?
 
-    /// Refuses commands with `hold` until `originate` is called; to be called before the writer's thread runs.
+    /// Ids that are looked at between two batches: some milliseconds.
+    private static let forgottenAtOnce = 10_000
+
+    /// Refuses commands with `hold` until `originate` is called; those in the queue are still taken.
     func begin(holding hold: CommandError) { doorbell.withLock { self.hold = hold } }
 
     /// Takes commands in; `completion` is called once, on the writer's thread.
@@ -48,9 +53,20 @@ final class WritePipeline: @unchecked Sendable {
         completion(outcome)
     }
 
-    /// Takes commands from now on: under `origin`, which is freshly minted, or the log's own for nil.
-    func originate(under origin: OriginID?, _ completion: @escaping @Sendable (LogError?) -> Void) {
-        if enqueue(.originate(origin, completion), isHeld: { nil }) != nil { completion(.closed) }
+    /// Takes commands from now on: under `origin`, which is freshly minted, or the log's own for nil, and later than
+    /// `reading`.
+    func originate(
+        under origin: OriginID?,
+        after reading: HLC,
+        _ completion: @escaping @Sendable (LogError?) -> Void
+    ) {
+        if enqueue(.originate(origin, after: reading, completion), isHeld: { nil }) != nil { completion(.closed) }
+    }
+
+    /// Lets go of tombstones below `cut`, soon and in small steps.
+    func forgetDeleted(below cut: HLC) {
+        doorbell.withLock { forgetsBelow = cut }
+        doorbell.ring()
     }
 
     /// Returns why it was not taken in.
@@ -113,7 +129,8 @@ final class WritePipeline: @unchecked Sendable {
                         answered += 1
                     case .events(let events, let completion):
                         batch.receive(events, restoringOwn: isHolding, completion)
-                    case .originate(let origin, let completion):
+                    case .originate(let origin, let reading, let completion):
+                        batch.observe(reading)
                         completion(originate(under: origin, &batch))
                     }
                 }
@@ -124,6 +141,11 @@ final class WritePipeline: @unchecked Sendable {
             }
             syncDue = syncIfDue(writer, syncDue)
             answerCaptures(writer, materializer)
+            if let cut = doorbell.withLock({ forgetsBelow }),
+                !batch.forgetDeleted(below: cut, limit: WritePipeline.forgottenAtOnce)
+            {
+                doorbell.withLock { if forgetsBelow == cut { forgetsBelow = nil } }
+            }
         }
         let unanswered = doorbell.withLock {
             hasEnded = true
@@ -185,7 +207,7 @@ final class WritePipeline: @unchecked Sendable {
                 }
             }
             let wanted = queue.count + window.lastBatch
-            if queue.isEmpty, captureRequests.isEmpty {
+            if queue.isEmpty, captureRequests.isEmpty, forgetsBelow == nil {
                 let now = monotonicNanoseconds()
                 sleep(until: 1, nanoseconds: deadline.map { $0 > now ? $0 - now : 0 })
             }

@@ -81,6 +81,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.ackTimeout) var ackTimeout: String?
     @Option(Keys.replicationBandwidth) var replicationBandwidthMbps: String?
     @Option(Keys.maxClockOffset) var maxClockOffset: String?
+    @Option(Keys.tombstoneGrace) var tombstoneGrace: String?
 
     /// Key name → text, of the flags that were given.
     func given() -> [String: String] {

@@ -22,6 +22,7 @@ extension Node {
         let cluster = ClusterService(
             acks: acks,
             size: settings[Keys.clusterSize],
+            expectsOthers: expectsPeers(settings),
             maxClockOffsetMilliseconds: settings[Keys.maxClockOffset].seconds * 1000,
             file: RosterFile(directory: settings[Keys.dataPath], fileSystem: PosixFileSystem()),
             logger: logger

@@ -19,7 +19,7 @@ extension Node {
     }
 
     /// True when others are to be found.
-    private static func expectsPeers(_ settings: Configuration) -> Bool {
+    static func expectsPeers(_ settings: Configuration) -> Bool {
         !settings[Keys.clusterSeeds].isEmpty || discovers(settings)
     }
 
@@ -46,9 +46,11 @@ extension Node {
             database,
             options: bound > 0 ? ReplicationOptions(bytesPerSecond: bound * bytesOfMegabit) : ReplicationOptions(),
             secret: secret.isEmpty ? nil : secret,
+            cluster: cluster,
             expectsPeers: expectsPeers,
             logger: logger,
-            members: { peers(of: gossip, roster: cluster.roster) },
+            // Who was forgotten is not asked, and sent nothing: it asks by itself.
+            members: { peers(of: gossip, roster: cluster.roster).filter { !cluster.isForgotten($0.name) } },
             holds: { acks.peer($0, holds: $1) }
         )
         acks.expectPeers { [weak replication] in replication?.hurry() }

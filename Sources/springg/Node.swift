@@ -89,7 +89,10 @@ struct Node {
         var options = options
         options.gossip = members?.gossip
         options.cluster = members?.cluster
-        if let cluster = members?.cluster { options.writeRefusal = { cluster.writeRefusal } }
+        if let cluster = members?.cluster {
+            options.writeRefusal = { cluster.writeRefusal }
+            options.unready.append { cluster.unready.map { [$0] } ?? [] }
+        }
         // What the past shows is archived, or gone.
         let archiver =
             try isPast
@@ -205,7 +208,10 @@ struct Node {
                 logger.info("Graph is behind its rows and catches up", metadata: metadata)
             }
         }
-        if isMember(settings) { options.holdsCommands = asksPeers }
+        if isMember(settings) {
+            options.holdsCommands = asksPeers
+            options.sharesHistory = true
+        }
         options.writesFail = { error in logger.error("Writes fail: \(error)") }
         let database: Database
         do {
@@ -270,6 +276,7 @@ struct Node {
             bytes: megabytes > 0 ? megabytes << 20 : nil
         )
         options.checkpointSeconds = settings[Keys.persistenceInterval].seconds
+        options.tombstoneGraceSeconds = settings[Keys.tombstoneGrace].seconds
         options.progress = progress
         return options
     }

@@ -178,34 +178,82 @@ struct GuaranteeTests {
 
     // MARK: Members
 
-    @Test("rosters that hear the same things in any order, and twice, are the same")
+    @Test("rosters that hear the same things in any order, and twice, or from each other, are the same")
     func rosterConverges() throws {
         var random = SeededRandom.fromEnvironment("rosters")
         for _ in 0..<500 {
-            // What is said later has a later time; two things of one name never have one time.
-            var news: [(name: String, at: UInt64, spoke: Bool)] = []
+            var news: [(claim: Roster.Claim, isForgotten: Bool)] = []
             for at in 1...UInt64.random(in: 1...12, using: &random) {
-                news.append(("n \(Int.random(in: 0..<3, using: &random))", at, Bool.random(using: &random)))
+                let name = "n \(Int.random(in: 0..<3, using: &random))"
+                news.append((.init(name: name, joined: at, life: at), Bool.random(using: &random)))
+            }
+            func hear(_ item: (claim: Roster.Claim, isForgotten: Bool), _ roster: inout Roster) {
+                if item.isForgotten {
+                    roster.forget(item.claim.name, at: item.claim.joined)
+                } else {
+                    roster.saw(item.claim)
+                }
             }
             var rosters: [Roster] = []
             for _ in 0..<3 {
-                var roster = Roster()
+                var (roster, other) = (Roster(), Roster())
                 for item in (news + news).shuffled(using: &random) {
-                    if item.spoke { roster.saw(item.name, at: item.at) } else { roster.forget(item.name, at: item.at) }
+                    if Bool.random(using: &random) { hear(item, &roster) } else { hear(item, &other) }
                 }
-                // Who speaks goes on speaking: what was heard last is heard again.
-                for item in news where item.spoke { roster.saw(item.name, at: item.at) }
+                roster.merge(other)
+                let isNews = roster.merge(other)
+                #expect(!isNews)
                 rosters.append(roster)
             }
-            for name in Set(news.map(\.name)) {
-                let last = news.last { $0.name == name }
-                for roster in rosters { #expect(roster.contains(name) == last?.spoke) }
+            // The later of joining and being forgotten counts.
+            for name in Set(news.map(\.claim.name)) {
+                let last = news.last { $0.claim.name == name }
+                for roster in rosters {
+                    #expect(roster.contains(name) == (last?.isForgotten == false))
+                    #expect(roster.isForgotten(name) == (last?.isForgotten == true))
+                }
             }
-            #expect(rosters.allSatisfy { $0.forgotten == rosters[0].forgotten })
+            #expect(rosters.allSatisfy { $0 == rosters[0] && $0.hash == rosters[0].hash })
             #expect(Roster(rosters[0].text) == rosters[0])
             let text = rosters[0].text
             for length in 0..<text.utf8.count { #expect(Roster(String(text.prefix(length))) == nil) }
         }
+    }
+
+    @Test("who was forgotten stays so, however often it starts, until it knows and joins again")
+    func forgottenAndBack() throws {
+        func life(_ standing: inout Standing, _ now: UInt64) {
+            if let roster = standing.unkept { standing.keep(roster) }
+            standing = Standing(name: standing.name, kept: standing.kept, now: now, chance: 7)
+            if let roster = standing.unkept { standing.keep(roster) }
+        }
+        var (a, b) = (
+            Standing(name: "a", kept: Roster(), now: 100, chance: 1),
+            Standing(name: "b", kept: Roster(), now: 100, chance: 2)
+        )
+        a.merge(b.roster)
+        b.merge(a.roster)
+        #expect(a.roster.members == ["a", "b"] && a.roster.hash == b.roster.hash && a.roster.knows(b.claim))
+        let forgotten = [a.forget("b", now: 50), a.forget("b", now: 60), a.forget("nobody", now: 60)]
+        #expect(forgotten == [true, false, false])
+        // A clock that is ahead, and two more starts: it is forgotten all the same.
+        life(&b, 10_000)
+        life(&b, 5)
+        a.merge(b.roster)
+        #expect(a.roster.members == ["a"] && a.roster.isForgotten("b") && !a.roster.knows(b.claim))
+        b.merge(a.roster)
+        #expect(b.isForgotten)
+        b.rejoin(now: 7)
+        a.merge(b.roster)
+        #expect(a.roster.members == ["a", "b"] && a.roster.knows(b.claim) && a.roster.hash == b.roster.hash)
+        // Every start changes the roster: what was announced in another life counts no more.
+        let before = b.roster.hash
+        life(&b, 3)
+        #expect(b.roster.hash != before && !a.roster.knows(b.claim))
+        // A disk that is older than the last life begins a later one than it.
+        var old = Standing(name: "b", kept: Roster(), now: 1, chance: 9)
+        old.merge(a.roster)
+        #expect(old.claim.life > b.claim.life && old.claim.joined == b.claim.joined && !a.roster.knows(old.claim))
     }
 
     // MARK: Clock
@@ -272,10 +320,14 @@ struct GuaranteeTests {
                     }
                 case 2:
                     clocks[node] = HLC(max(clocks[node].rawValue, UInt64(step)))
-                    announced["n\(node)"] = .init(floor: HLC(clocks[node].rawValue + 1), heads: held[node])
+                    announced["n\(node)"] = .init(
+                        roster: random.oneIn(9) ? 8 : 7,
+                        floor: HLC(clocks[node].rawValue + 1),
+                        heads: held[node]
+                    )
                 default:
                     let before = core.horizon
-                    let missing = core.observe(announced)
+                    let missing = core.observe(announced, under: 7)
                     #expect(core.horizon >= before && missing.allSatisfy { announced[$0] != nil })
                     if core.horizon > before { moved += 1 }
                 }
@@ -291,6 +343,13 @@ struct GuaranteeTests {
         }
         #expect(moved > 200, "the horizon has hardly moved: \(moved)")
         var core = CausalStability()
-        #expect(core.observe(["a": .init(floor: HLC(5), heads: .init()), "b": nil]) == ["b"] && core.horizon == HLC(0))
+        let said = CausalStability.Announcement(roster: 1, floor: HLC(5), heads: .init())
+        let silent = core.observe(["a": said, "b": nil], under: 1)
+        #expect(silent == ["b"] && core.horizon == HLC(0))
+        // Under another roster it counts as not heard.
+        let waiting = [2, 1, 2, 1].map { core.observe(["a": said], under: $0) }
+        #expect(waiting == [["a"], [], ["a"], []] && core.horizon == HLC(0))
+        core.observe(["a": said], under: 1)
+        #expect(core.horizon == HLC(5))
     }
 }

@@ -24,6 +24,7 @@ struct StateTests {
         state.lastArchivedAt = random.next()
         state.archives = true
         state.hlcFloor = HLC(random.next())
+        (state.joined, state.life) = (random.next() >> 3, random.next() >> 3)
         state.writeState = .readOnly
         state.setHeads(Self.heads(count, using: &random))
         state.origin = state.heads.origins.last ?? .none

@@ -25,6 +25,8 @@ import Testing
             (.POST, "/internal/replicate", target(.replicate)),
             (.GET, "/internal/sync/a/manifest", target(.syncManifest, "a")),
             (.GET, "/internal/sync/a/block/0", target(.syncBlock, "a", "0")),
+            (.GET, "/internal/digest/a/8", target(.digestBuckets, "a", "8")),
+            (.GET, "/internal/digest/a/8/255", target(.digestRows, "a", "8/255")),
         ]
         for (method, uri, expected) in table {
             #expect(Router.route(method: method, uri: uri) == expected, "\(method) \(uri)")

@@ -303,7 +303,7 @@ struct CheckpointTests {
     }
 
     private static let goldenFiles = [
-        ("checkpoint-v2.manifest", "00000000000000000007.manifest"),
+        ("checkpoint-v3.manifest", "00000000000000000007.manifest"),
         ("checkpoint-v1.index", "00000000000000000007-000000.index"),
         ("checkpoint-v1-deleted.index", "00000000000000000007-000001.index"),
     ]
@@ -315,16 +315,19 @@ struct CheckpointTests {
         return bytes
     }
 
-    @Test("a manifest of version 1, which knew no graphs, is read as it was")
-    func goldenManifest1() throws {
+    @Test(
+        "a manifest of a version that knew no graphs, or dropped no tombstones, is read as it was",
+        arguments: [1, 2]
+    )
+    func goldenManifest(_ version: Int) throws {
         let kept = SimulatedFileSystem()
         for (golden, name) in CheckpointTests.goldenFiles {
-            let known = golden.hasSuffix(".manifest") ? "checkpoint-v1.manifest" : golden
+            let known = golden.hasSuffix(".manifest") ? "checkpoint-v\(version).manifest" : golden
             let bytes = try CheckpointTests.contents(CheckpointTests.golden + "/" + known)
             kept.setContents(CheckpointTests.directory + "/" + name, bytes)
         }
         let (restored, _, damaged) = try Materializer.restore(LSN(7), from: CheckpointTests.directory, kept)
-        #expect(damaged == [])
+        #expect(damaged == [] && restored.dropped == .none)
         #expect(ConvergenceTests.look(restored) == ConvergenceTests.look(try CheckpointTests.goldenState().0))
     }
 

@@ -164,6 +164,12 @@ private struct Replay {
             contradiction = "event \(origin):\(sequence) has an earlier clock reading than one before it"
             return
         }
+        guard envelope.version >= state.materializer.dropped else {
+            contradiction =
+                "event \(origin):\(sequence) is older than deletions that the \(history ? "checkpoint" : "snapshot") no longer "
+                + "knows, and could bring back what was deleted: its writer had been forgotten"
+            return
+        }
         let lsn = try append(record)
         try state.materializer.replay(record, at: lsn)
         state.base.lsn = lsn

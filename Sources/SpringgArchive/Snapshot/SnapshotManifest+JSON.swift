@@ -5,6 +5,7 @@ import SpringgProjections
 // A manifest is one JSON object on one line, names sorted, and a line feed:
 //
 //   digest       32 hex digits: of everything visible, as in `logdump digest`
+//   dropped      version of the newest tombstone that was ever dropped; missing when none was
 //   events       how many led to this state
 //   format       "springg snapshot"
 //   heads        [[origin, sequence, chain as 16 hex digits], …]
@@ -33,16 +34,18 @@ extension SnapshotManifest {
     /// The bytes to store.
     /// - Throws: `.unfit` when the options of an index are no text.
     package func encoded() throws(SnapshotError) -> [UInt8] {
-        SealedDocument.encode(
-            [
-                "origin": .string("\(origin)"),
-                "hlc": .string("\(highestHLC)"),
-                "newest": .string("\(newest)"),
-                "events": .count(events),
-                "digest": .string("\(digest)"),
-                "heads": .heads(heads),
-                "indexes": .array(try names.map { name throws(SnapshotError) in try name.json() }),
-            ],
+        var members: [String: JSONValue] = [
+            "origin": .string("\(origin)"),
+            "hlc": .string("\(highestHLC)"),
+            "newest": .string("\(newest)"),
+            "events": .count(events),
+            "digest": .string("\(digest)"),
+            "heads": .heads(heads),
+            "indexes": .array(try names.map { name throws(SnapshotError) in try name.json() }),
+        ]
+        if dropped != .none { members["dropped"] = .string("\(dropped)") }
+        return SealedDocument.encode(
+            members,
             format: SnapshotManifest.format,
             version: names.contains { $0.graph != nil }
                 ? SnapshotManifest.graphFormatVersion : SnapshotManifest.formatVersion
@@ -78,6 +81,10 @@ extension SnapshotManifest {
             let names = members["indexes"]?.array
         else { return nil }
         self.init(origin: origin, heads: heads, highestHLC: hlc, newest: newest, names: [])
+        if let text = members["dropped"] {
+            guard let dropped = text.string.flatMap(EventVersion.init) else { return nil }
+            self.dropped = dropped
+        }
         for name in names {
             guard let name = Name(name) else { return nil }
             self.names.append(name)

@@ -3,7 +3,8 @@ package import SpringgProjections
 
 /// What a snapshot is made of: the blocks of every name, and all that is known beside the rows.
 ///
-/// Equal states give equal manifests but for who wrote them and the counters of concurrent writes.
+/// Equal states give equal manifests but for who wrote them, the counters of concurrent writes, and how far tombstones have been
+/// dropped.
 package struct SnapshotManifest: Equatable, Sendable {
     /// One block and what must be in it.
     package struct Block: Equatable, Sendable {
@@ -59,6 +60,8 @@ package struct SnapshotManifest: Equatable, Sendable {
     package var highestHLC: HLC
     /// A bound of their versions; the newest one's, where it is known.
     package var newest: EventVersion
+    /// The newest tombstone that was ever dropped: older events that are not in the state cannot be added to it.
+    package var dropped = EventVersion.none
     package var names: [Name]
 
     /// How many events led to the state.

@@ -88,7 +88,7 @@ package struct SnapshotReader {
             if let damage = try take(graph, over: restored, threads: graphThreads) { damagedGraphs.append("\(damage)") }
         }
         let base = LogBase(lsn: lsn, heads: manifest.heads, highestHLC: manifest.highestHLC)
-        materializer.restoredNames(base)
+        materializer.restoredNames(base, dropped: manifest.dropped)
         return (base, damagedGraphs)
     }
 

@@ -94,6 +94,7 @@ package struct SnapshotWriter {
             newest: newest,
             names: []
         )
+        manifest.dropped = capture.dropped
         let known = try knownBlocks()
         let doomed = Doomed(blocks: Set(archive.sweep.blocks), salt: archive.sweep.begun)
         let writing = Writing(

@@ -33,7 +33,13 @@ package enum ExchangeOutcome: Sendable {
 package enum ReplicationDirective: Equatable, Sendable {
     case exchange(Exchange)
     /// Begin to take commands, under a new origin or the one there is; then call `originated`.
-    case originate(underNewOrigin: Bool)
+    ///
+    /// What is written from then on must be later than the reading.
+    case originate(underNewOrigin: Bool, after: HLC)
+    /// Take no commands, until the next `originate`: the members have forgotten this node.
+    case hold
+    /// The members hold all that this node holds: join again, durably; then call `stand`.
+    case rejoin
     case event(ReplicationEvent)
 }
 
@@ -47,6 +53,9 @@ package enum ReplicationEvent: Equatable, Sendable {
     case unreachable(peer: String, reason: String)
     /// Two histories of one origin: events of it cannot go between this node and the peer.
     case diverged(OriginID, peer: String)
+    /// The peer has dropped deletions that are newer than this event, which it has not seen: it does not take it, nor what
+    /// follows of that origin.
+    case belowHorizon(OriginID, Sequence, peer: String)
     /// The peer needs events that this log no longer has.
     case peerOutOfReach(peer: String)
     /// This node needs events that the peer's log no longer has: it has to be seeded anew.

@@ -12,6 +12,10 @@ package import SpringgLog
 /// be an older copy. What is missing comes back, if the histories agree. If they do not, or if somebody cannot be asked,
 /// the node goes on under a new origin, so that no number is ever given twice.
 ///
+/// A node that is new, or was forgotten, needs a member that has it in its roster on disk and tells it how far clocks have got:
+/// so it writes nothing that others may have promised not to see any more (`Standing`). One that was forgotten ships
+/// nothing, and joins again only when the members hold all that it holds.
+///
 /// Each call takes the time, a monotonic one since any beginning, and returns what is to be done. Nothing here reads a
 /// clock, a socket, a disk or a random number of its own.
 package struct Replication: Sendable {
@@ -21,6 +25,8 @@ package struct Replication: Sendable {
         /// It has been told to begin, and has not said yet that it has.
         case beginning
         case originating
+        /// The members do not count it any more: it takes no commands and ships nothing.
+        case expelled
     }
 
     package let options: ReplicationOptions
@@ -29,10 +35,15 @@ package struct Replication: Sendable {
     /// What it holds, durably.
     package private(set) var vector: VersionVector
     package private(set) var phase: Phase
-    /// Before this nothing is decided: the log could not begin an origin a moment ago.
+    /// Before this nothing is decided: the log could not begin an origin, or the disk not join again, a moment ago.
     private var decidesFrom = Duration.zero
     /// There are others, whether they can be found or not.
     private let expectsPeers: Bool
+    /// What this node says of itself, for members to have in their rosters; nil where there are no rosters.
+    private var claim: Roster.Claim?
+    private var isForgotten = false
+    /// The highest clock reading that a peer has told.
+    package private(set) var clock = HLC(0)
     private var peers: [String: ReplicationPeer] = [:]
     /// From whom events are being pulled: from one at a time, since all have the same.
     private var pullingFrom: String?
@@ -52,6 +63,8 @@ package struct Replication: Sendable {
     private static let retryPause = Duration.seconds(1)
     /// Between two pulls from a peer whose log did not reach back to what this node lacks.
     private static let beyondLogPause = Duration.seconds(30)
+    /// A clock that says more, in Unix milliseconds, is none: that is in the year 9999.
+    private static let clockMax: UInt64 = 253_370_764_800_000
     /// Peers that are asked every `askInterval`; more are asked less often, so that the cost stays.
     private static let peersAskedOften = 8
 
@@ -60,9 +73,11 @@ package struct Replication: Sendable {
         origin: OriginID,
         vector: VersionVector,
         expectsPeers: Bool,
+        claim: Roster.Claim? = nil,
         now: Duration,
         random: some RandomNumberGenerator & Sendable
     ) {
+        self.claim = claim
         self.options = options
         self.origin = origin
         self.vector = vector
@@ -100,7 +115,48 @@ package struct Replication: Sendable {
         }
     }
 
+    /// Whether events that others send are taken.
+    ///
+    /// Not at once after a start: an older disk may believe somebody a member who was forgotten, and would take from it what no
+    /// member may hold.
+    package func takesEvents(_ now: Duration) -> Bool {
+        guard case .asking(let until) = phase else { return true }
+        return now >= until - options.startWait / 2 || peers.values.allSatisfy { $0.held != nil }
+    }
+
+    /// A node that was forgotten holds events that no member does, as all of them have answered.
+    package var hasUnsharedEvents: Bool {
+        phase == .expelled && !isShared && peers.values.allSatisfy { $0.held != nil }
+    }
+
     // MARK: - What happens
+
+    /// This is how the node stands with the members, and what it says of itself.
+    package mutating func stand(
+        isForgotten: Bool,
+        as claim: Roster.Claim,
+        _ now: Duration
+    ) -> [ReplicationDirective] {
+        if claim != self.claim {
+            self.claim = claim
+            for name in peers.keys {
+                peers[name]?.knowsUs = false
+                if phase != .originating { peers[name]?.askAt = now }
+            }
+        }
+        self.isForgotten = isForgotten
+        if isForgotten {
+            expel()
+        } else if phase == .expelled {
+            // Like one that has just started.
+            for name in peers.keys {
+                peers[name]?.held = nil
+                peers[name]?.askAt = now
+            }
+            phase = .asking(until: now + options.startWait)
+        }
+        return work(now)
+    }
 
     /// The members of the cluster, self excluded, are these.
     package mutating func setPeers(_ members: [PeerAddress], _ now: Duration) -> [ReplicationDirective] {
@@ -148,17 +204,21 @@ package struct Replication: Sendable {
             phase = .asking(until: now + options.startWait)
             decidesFrom = now + Replication.retryPause
         }
+        if isForgotten { expel() }
         return work(now)
     }
 
     /// When `tick` is to be called at the latest.
     package func nextTick(_ now: Duration) -> Duration {
         var next = now + options.askInterval
-        if case .asking(let until) = phase { next = min(next, until) }
+        if case .asking(let until) = phase {
+            // What lies behind must not keep it awake.
+            for moment in [until - options.startWait / 2, until] where moment > now { next = min(next, moment) }
+        }
         for peer in peers.values where peer.exchange == nil && peer.address != nil {
             var due = peer.askAt
             if !wanted(by: peer).isEmpty { due = min(due, max(gatherEnd(peer, now), bucket.next(now))) }
-            if peer.pulls, pullingFrom == nil { due = now }
+            if peer.pulls, pullingFrom == nil, takesEvents(now) { due = now }
             next = min(next, max(due, peer.breaker.opensAt ?? due))
         }
         return max(now, next)
@@ -227,8 +287,15 @@ package struct Replication: Sendable {
         _ now: Duration
     ) {
         let theirs = message.vector
+        if shipped > 0, message.appended == 0, theirs == peer.held {
+            // It takes nothing at the moment, as a node does that has just started.
+            peer.shippedAt = now + askInterval - options.gather
+        }
         peer.held = theirs
         peer.origin = message.origin
+        peer.isOriginating = message.isOriginating
+        if let claim, let roster = message.sender.roster { peer.knowsUs = roster.knows(claim) }
+        if message.clock.milliseconds < Replication.clockMax { clock = max(clock, message.clock) }
         peer.askAt = now + askInterval
         for refusal in message.refusals { note(refusal, by: &peer) }
         for origin in theirs.origins {
@@ -283,35 +350,80 @@ package struct Replication: Sendable {
         // Its vector, which came with the refusal, says where to go on.
         case .gap: break
         case .otherHistory, .ownOrigin, .malformed: diverge(refusal.origin, &peer)
+        case .belowHorizon:
+            guard !peer.diverged.contains(refusal.origin) else { break }
+            tell(.belowHorizon(refusal.origin, refusal.sequence, peer: peer.name))
+            stopShipping(refusal.origin, &peer)
         }
     }
 
     private mutating func diverge(_ origin: OriginID, _ peer: inout ReplicationPeer) {
-        if origin == self.origin, phase != .beginning { begin(underNewOrigin: true) }
-        guard peer.diverged.insert(origin).inserted else { return }
+        guard stopShipping(origin, &peer) else { return }
         tell(.diverged(origin, peer: peer.name))
+    }
+
+    /// Events of the origin cannot go there; false when that was known.
+    ///
+    /// What this node writes next shall: under another origin.
+    @discardableResult
+    private mutating func stopShipping(_ origin: OriginID, _ peer: inout ReplicationPeer) -> Bool {
+        if origin == self.origin, phase != .beginning, phase != .expelled { begin(underNewOrigin: true) }
+        return peer.diverged.insert(origin).inserted
     }
 
     // MARK: - Whose events are written
 
     private mutating func begin(underNewOrigin isNew: Bool) {
         phase = .beginning
-        directives.append(.originate(underNewOrigin: isNew))
+        directives.append(.originate(underNewOrigin: isNew, after: clock))
+    }
+
+    private mutating func expel() {
+        guard phase != .expelled, phase != .beginning else { return }
+        phase = .expelled
+        directives.append(.hold)
+    }
+
+    /// Every event that this node holds is held by a member too.
+    private var isShared: Bool {
+        vector.origins.allSatisfy { origin in
+            peers.values.contains { peer in
+                guard let held = peer.held?[origin], peer.isOriginating, !peer.diverged.contains(origin) else {
+                    return false
+                }
+                return held.sequence > vector[origin].sequence || held == vector[origin]
+            }
+        }
     }
 
     /// Whether this node may write, and as whom.
     private mutating func decide(_ now: Duration) {
-        guard case .asking(let until) = phase, now >= decidesFrom else { return }
+        guard now >= decidesFrom else { return }
+        // All have to answer: one that was forgotten too, and does not know it, is no member whose disk counts.
+        if phase == .expelled, !peers.isEmpty, peers.values.allSatisfy({ $0.held != nil }), isShared {
+            decidesFrom = now + Replication.retryPause
+            directives.append(.rejoin)
+        }
+        guard case .asking(let until) = phase else { return }
         let own = vector[origin]
-        // Who has written nothing loses nothing by another name.
-        guard own.sequence > Sequence(0) else { return begin(underNewOrigin: expectsPeers || !peers.isEmpty) }
         let answered = peers.values.filter { $0.held != nil }
+        // Who has written nothing loses nothing by another name; but must not write below what others have promised.
+        guard own.sequence > Sequence(0) else {
+            let isKnown =
+                claim == nil || peers.isEmpty || answered.contains { $0.knowsUs && $0.isOriginating }
+                || (now >= until || answered.count == peers.count) && answered.contains { $0.knowsUs }
+            if isKnown { begin(underNewOrigin: expectsPeers || !peers.isEmpty) }
+            return
+        }
         if answered.contains(where: { $0.origin == origin }) { return begin(underNewOrigin: true) }
         if let ahead = answered.filter({ ($0.held?[origin].sequence ?? own.sequence) > own.sequence }).map(\.name).min()
         {
             guard now < until else { return begin(underNewOrigin: true) }
-            peers[ahead]?.pulls = true
-        } else if answered.count == peers.count, !peers.isEmpty || !expectsPeers {
+            // Not from the first that says so: see `takesEvents`.
+            if takesEvents(now) { peers[ahead]?.pulls = true }
+        } else if answered.count == peers.count, !peers.isEmpty || !expectsPeers,
+            claim == nil || answered.allSatisfy(\.knowsUs)
+        {
             begin(underNewOrigin: false)
         } else if now >= until {
             begin(underNewOrigin: true)
@@ -347,7 +459,7 @@ package struct Replication: Sendable {
 
     private func next(for peer: ReplicationPeer, _ now: Duration) -> Exchange.Kind? {
         guard let held = peer.held else { return now >= peer.askAt ? .ask : nil }
-        if peer.pulls, pullingFrom == nil { return .pull }
+        if peer.pulls, pullingFrom == nil, takesEvents(now) { return .pull }
         let wanted = wanted(by: peer)
         if !wanted.isEmpty, isUrgent || now >= gatherEnd(peer, now), bucket.next(now) <= now {
             return .ship(wanted, lacking: held, bytesMax: options.batchBytes)
@@ -357,7 +469,8 @@ package struct Replication: Sendable {
 
     /// Origins of which the peer is to be sent something now.
     private func wanted(by peer: ReplicationPeer) -> Set<OriginID> {
-        guard let held = peer.held else { return [] }
+        // Before it knows how it stands a node ships nothing: it may have been forgotten.
+        guard let held = peer.held, phase == .originating else { return [] }
         return peer.helping.union([origin]).subtracting(peer.diverged)
             .filter { vector[$0].sequence > held[$0].sequence }
     }

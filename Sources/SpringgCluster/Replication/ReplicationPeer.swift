@@ -18,6 +18,10 @@ package struct ReplicationPeer: Sendable {
     package internal(set) var address: NodeAddress?
     /// What it said last that it holds; nil before it has said anything.
     package internal(set) var held: VersionVector?
+    /// It has this node, as it is now, in the roster on its disk.
+    var knowsUs = false
+    /// It takes commands.
+    var isOriginating = false
     /// Whose events it writes.
     package internal(set) var origin: OriginID?
     package internal(set) var breaker = CircuitBreaker()

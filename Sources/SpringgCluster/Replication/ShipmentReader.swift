@@ -12,8 +12,8 @@ package struct Shipment: Sendable {
     package var gaps: Set<OriginID>
 
     /// No events: a question what the peer holds.
-    package static func empty(from origin: OriginID) -> Shipment {
-        var nothing = EventsMessage.Builder(bytesExpected: 0)
+    package static func empty(from origin: OriginID, _ sender: Sender) -> Shipment {
+        var nothing = EventsMessage.Builder(bytesExpected: 0, from: sender)
         return Shipment(message: nothing.finish(origin: origin), events: 0, bytes: 0, gaps: [])
     }
 }
@@ -23,13 +23,18 @@ package struct Shipment: Sendable {
 /// Not thread-safe.
 package final class ShipmentReader {
     private let log: Log
+    /// The name of the node that sends what is read.
+    private let name: String
     private var shipper: LogShipper?
     private var origins: Set<OriginID> = []
 
     /// Bytes of an event in the last shipment that had some: by it memory for the next is taken at once.
     private var bytesOfEvent = 4096
 
-    package init(_ log: Log) { self.log = log }
+    package init(_ log: Log, from name: String = "") {
+        self.log = log
+        self.name = name
+    }
 
     /// Events of `origins` that `held` lacks, about `bytesMax` of them.
     ///
@@ -79,7 +84,7 @@ package final class ShipmentReader {
         let (durable, next) = (log.watermarks.durable, shipper.position)
         let ahead = durable >= next ? durable.rawValue - next.rawValue + 1 : 0
         let expected = Int(min(Double(ahead) * Double(bytesOfEvent), Double(bytesMax)))
-        var builder = EventsMessage.Builder(bytesExpected: expected + expected / 8)
+        var builder = EventsMessage.Builder(bytesExpected: expected + expected / 8, from: Sender(name: name))
         var isCaughtUp = false
         while builder.eventBytes < bytesMax, !isCaughtUp {
             let batch = try shipper.next(bytesMax: bytesMax - builder.eventBytes) { record in

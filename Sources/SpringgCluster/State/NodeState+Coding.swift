@@ -17,6 +17,8 @@ import SpringgLog
 //                                                15  origin         16 bytes, as printed
 //                                                16  archives       u8, 1 when it has an archive
 //                                                17  forgotten      of each: u8 length, name, varint ms
+//                                                20  joined         varint, ms
+//                                                21  life           varint, ms
 //
 // Integers are little-endian, varints LEB128 of at most 64 bits.
 
@@ -30,6 +32,8 @@ extension NodeState {
     fileprivate enum Tag: UInt8 {
         case composedAt = 1, apiPort, version, protocols, vectorCount, lastArchivedAt, hlcFloor, writeState, headsHash
         case digest, heads, omittedHeads, indexDigests, name, origin, archives, forgotten
+        case joined = 20
+        case life
     }
 
     // MARK: Writing
@@ -89,6 +93,10 @@ extension NodeState {
         Self.append(&bytes, .vectorCount, varint(vectorCount))
         Self.append(&bytes, .lastArchivedAt, varint(lastArchivedAt))
         if archives { Self.append(&bytes, .archives, [1]) }
+        if joined > 0 {
+            Self.append(&bytes, .joined, varint(joined))
+            Self.append(&bytes, .life, varint(life))
+        }
         Self.append(&bytes, .hlcFloor, littleEndian(hlcFloor.rawValue))
         Self.append(&bytes, .writeState, [writeState.rawValue])
         var own: [UInt8] = []
@@ -160,6 +168,8 @@ extension NodeState.Decoded {
         case .indexDigests: state.indexDigests = try value.indexDigests(countMax: NodeState.indexesMax)
         case .origin: state.origin = try value.origin()
         case .archives: state.archives = try value.byte() == 1
+        case .joined: state.joined = try value.varint()
+        case .life: state.life = try value.varint()
         case .forgotten: state.forgotten = try value.forgotten(countMax: WireLimits.nodes)
         case .name: name = try value.text(bytesMax: WireLimits.nameBytes)
         }

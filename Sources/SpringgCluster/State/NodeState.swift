@@ -46,6 +46,11 @@ package struct NodeState: Equatable, Sendable {
     package var digest = Digest(low: 0, high: 0)
     /// Digests of the indexes; in the long form only.
     package var indexDigests: [String: Digest] = [:]
+    /// When it joined and when this life of it began, in Unix milliseconds; 0 while it does not know.
+    ///
+    /// See `Roster`.
+    package var joined: UInt64 = 0
+    package var life: UInt64 = 0
     /// Members that were forgotten, and when, in Unix milliseconds; in the long form only.
     package var forgotten: [String: UInt64] = [:]
 

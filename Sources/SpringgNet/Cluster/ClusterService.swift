@@ -1,6 +1,7 @@
 package import Logging
 package import SpringgCluster
 package import SpringgLog
+import SpringgProjections
 import Synchronization
 
 /// What a node decides by what gossip tells it: who counts as a member, whether it archives, whether its clock is right,
@@ -11,12 +12,16 @@ import Synchronization
 package final class ClusterService: Sendable {
     private struct State {
         var gossip: GossipService?
-        var roster: Roster
-        /// The list of members that is on disk.
-        var kept: Roster
+        /// What the disk knew of the members at the start, while this node has no name yet.
+        var known: Roster
+        /// Nil while this node has no name.
+        var standing: Standing?
+        var replication = ReplicationFacts()
+        /// Has everything that was taken from others before on disk; nil before the database is open.
+        var settleEvents: (@Sendable () -> Void)?
+        /// Origins of which an event was refused for being older than what was dropped.
+        var refusedOrigins: Set<OriginID> = []
         var clock: ClockRule
-        var stability = CausalStability()
-        var waitingFor: [String] = []
         var refusal: String?
         /// Members that hold what we hold and do not show what we show.
         var diverging: Set<String> = []
@@ -25,7 +30,24 @@ package final class ClusterService: Sendable {
         var hasLeft = false
     }
 
+    /// What the loop of replication says of itself.
+    package struct ReplicationFacts: Sendable {
+        /// Events that others send are taken.
+        package var takesEvents = false
+        /// Commands are taken.
+        package var isOriginating = false
+        /// This node was forgotten, and has what no member has.
+        package var hasUnsharedEvents = false
+        /// The highest clock reading that a peer has told.
+        package var clock = HLC(0)
+
+        package init() {}
+    }
+
     private let state: Mutex<State>
+    /// One at a time writes the list of members.
+    private let keeping = Mutex(())
+    private let expectsOthers: Bool
     private let acks: AckTracker
     private let sizeSetting: Int
     private let file: RosterFile
@@ -37,12 +59,14 @@ package final class ClusterService: Sendable {
     /// - Parameters:
     ///   - acks: Told how many members there are.
     ///   - size: How many members there are to be; 0 for those that were seen.
+    ///   - expectsOthers: Others are looked for: until one was seen, no majority is claimed.
     ///   - maxClockOffsetMilliseconds: See `ClockRule`.
     ///   - file: Where the members are kept.
     ///   - logger: Hears of what operators should know.
     package init(
         acks: AckTracker,
         size: Int,
+        expectsOthers: Bool,
         maxClockOffsetMilliseconds: Double,
         file: RosterFile,
         logger: Logger
@@ -59,21 +83,39 @@ package final class ClusterService: Sendable {
         }
         self.acks = acks
         self.sizeSetting = size
+        self.expectsOthers = expectsOthers
         self.file = file
         self.logger = logger
         self.state = Mutex(
-            State(roster: roster, kept: roster, clock: ClockRule(boundMilliseconds: maxClockOffsetMilliseconds))
+            State(known: roster, clock: ClockRule(boundMilliseconds: maxClockOffsetMilliseconds))
         )
         acks.expectPeers()
-        acks.setMembers(size > 0 ? size : max(1, roster.members.count))
+        acks.setMembers(self.size)
     }
 
     /// Gossip runs.
     package func begin(_ gossip: GossipService) {
-        self.state.withLock { $0.gossip = gossip }
+        self.state.withLock { state in
+            state.gossip = gossip
+            state.standing = Standing(
+                name: gossip.nodeName,
+                kept: state.known,
+                now: Self.milliseconds(),
+                chance: .random(in: 0 ... .max)
+            )
+        }
     }
 
-    private static func milliseconds() -> UInt64 { UInt64(max(0, CivilTime.now() * 1000)) }
+    /// The database is open: the list of members may be written, and `settleEvents` returns when everything that was taken from
+    /// others before is on disk.
+    ///
+    /// Blocking.
+    package func begin(settleEvents: @escaping @Sendable () -> Void) {
+        self.state.withLock { $0.settleEvents = settleEvents }
+        self.keep()
+    }
+
+    fileprivate static func milliseconds() -> UInt64 { UInt64(max(0, CivilTime.now() * 1000)) }
 
     // MARK: Once a second
 
@@ -84,56 +126,65 @@ package final class ClusterService: Sendable {
         let members = self.state.withLock { $0.gossip }?.members ?? []
         let now = ContinuousClock.now.duration
         let isUnhealthy = own.writeState == .unhealthy
-        var (size, unkept): (Int, Roster?) = (1, nil)
-        self.state.withLock { state in
-            for member in members {
-                guard let said = member.member.state, !(member.isSelf && state.hasLeft) else { continue }
-                if member.member.isLive { state.roster.saw(member.member.name, at: max(1, said.composedAt)) }
+        let size = self.state.withLock { state in
+            for member in members where !member.isSelf {
+                guard let said = member.member.state else { continue }
+                if member.member.isLive, said.joined > 0 {
+                    state.standing?.saw(.init(name: member.member.name, joined: said.joined, life: said.life))
+                }
                 for (name, moment) in member.member.longState?.forgotten ?? [:] {
-                    state.roster.forget(name, at: moment)
+                    state.standing?.heardForgotten(name, at: moment)
                 }
             }
-            own.archives = state.lastArchivedAt != nil
+            // Who was forgotten fills no archive either: it would hold what no member does.
+            let isMember = state.standing.map { !$0.isForgotten } ?? false
+            own.archives = state.lastArchivedAt != nil && isMember
             own.lastArchivedAt = state.lastArchivedAt?() ?? 0
-            own.forgotten = state.roster.forgotten
-            let announced = Self.announcements(of: state.roster.members, own, members)
-            state.waitingFor = state.stability.observe(announced)
+            if let standing = state.standing, standing.unkept == nil {
+                own.forgotten = standing.roster.forgotten
+                (own.joined, own.life) = (standing.claim.joined, standing.claim.life)
+            }
             self.checkClock(&state, now)
-            if state.refusal != nil, !isUnhealthy { own.writeState = .readOnly }
-            if state.roster != state.kept { unkept = state.roster }
-            size = self.size(state)
+            if state.refusal != nil || !isMember, !isUnhealthy { own.writeState = .readOnly }
+            return self.size(state)
         }
         self.acks.setMembers(size)
-        if let unkept { self.keep(unkept) }
+        self.keep()
         self.compare(own, members)
     }
 
-    /// What each member said last, of one moment; nil for one that has said nothing that is whole.
-    private static func announcements(
-        of names: [String],
-        _ own: NodeState,
-        _ members: [ClusterMember]
-    ) -> [String: CausalStability.Announcement?] {
-        var announced: [String: CausalStability.Announcement?] = [:]
-        for name in names { announced[name] = .some(nil) }
-        for member in members where announced[member.member.name] != nil {
-            let said = [member.isSelf ? own : member.member.state, member.member.longState].compactMap { $0 }
-            guard let whole = said.first(where: { $0.omittedHeads == 0 }) else { continue }
-            announced[member.member.name] = .some(.init(floor: whole.hlcFloor, heads: whole.heads))
-        }
-        return announced
-    }
-
     private func size(_ state: State) -> Int {
-        self.sizeSetting > 0 ? self.sizeSetting : max(1, state.roster.members.count)
+        if self.sizeSetting > 0 { return self.sizeSetting }
+        let roster = state.standing?.roster ?? state.known
+        // Where others are looked for and nobody has ever been seen, one is no majority.
+        return max(self.expectsOthers && roster.count <= 1 ? 2 : 1, roster.members.count)
     }
 
-    private func keep(_ roster: Roster) {
-        do throws(FileSystemError) {
-            try self.file.write(roster)
-            self.state.withLock { $0.kept = roster }
-        } catch {
-            self.logger.error("The list of members cannot be written: \(error)")
+    /// Writes the list of members when it has changed; only then is it announced.
+    ///
+    /// Blocking.
+    private func keep() {
+        self.keeping.withLock { _ in
+            let (roster, gone, settle): (Roster?, [String], (@Sendable () -> Void)?) = self.state.withLock { state in
+                // Nothing is written into a directory that may still be filled by a peer.
+                guard let standing = state.standing, let roster = standing.unkept, let settle = state.settleEvents
+                else { return (nil, [], nil) }
+                return (roster, standing.kept.members.filter { !roster.contains($0) }, settle)
+            }
+            guard let roster else { return }
+            do throws(FileSystemError) {
+                try self.file.write(roster)
+            } catch {
+                self.logger.error("The list of members cannot be written: \(error)")
+                return
+            }
+            if !gone.isEmpty {
+                for name in gone { self.acks.forget(name) }
+                // From now on nothing is taken from them; what was taken before has to be within the heads that are announced
+                // together with this roster.
+                settle?()
+            }
+            self.state.withLock { $0.standing?.keep(roster) }
         }
     }
 
@@ -182,14 +233,41 @@ package final class ClusterService: Sendable {
     // MARK: What others ask
 
     /// Why this node takes no writes of clients; nil when it does.
-    package var writeRefusal: String? { self.state.withLock { $0.refusal } }
+    package var writeRefusal: String? {
+        self.state.withLock { $0.refusal ?? ($0.standing?.isForgotten == true ? Self.forgottenText($0) : nil) }
+    }
+
+    /// What there is to say of a node that was forgotten.
+    private static func forgottenText(_ state: State) -> String {
+        guard state.replication.hasUnsharedEvents else {
+            return
+                "this node was forgotten (springg cluster forget), and joins again once the members have told it that they hold all "
+                + "that it holds; try again in some seconds, or another node"
+        }
+        return
+            "this node was forgotten (springg cluster forget) and holds writes that no member has, so it takes no more and ships "
+            + "none: replay them on a member (logdump replay), then start it on an empty directory"
+    }
+
+    /// Why no client should be sent here; nil when there is no such reason.
+    package var unready: Unready? {
+        self.state.withLock { state in
+            guard state.standing?.isForgotten == true else { return nil }
+            return Unready(code: "forgotten", text: Self.forgottenText(state))
+        }
+    }
 
     /// The members, whether there or not, in order.
-    package var roster: [String] { self.state.withLock { $0.roster.members } }
+    package var roster: [String] { self.state.withLock { ($0.standing?.roster ?? $0.known).members } }
+
+    /// Whether the node was forgotten and has not joined again.
+    package func isForgotten(_ name: String) -> Bool {
+        self.state.withLock { $0.standing?.roster.isForgotten(name) ?? false }
+    }
 
     /// Below what nothing new can come, and which members keep that where it is.
     package var stable: (below: HLC, waitingFor: [String]) {
-        self.state.withLock { ($0.stability.horizon, $0.waitingFor) }
+        self.state.withLock { ($0.standing?.horizon ?? HLC(0), $0.standing?.waitingFor ?? []) }
     }
 
     /// Members that a majority is counted of.
@@ -211,6 +289,7 @@ package final class ClusterService: Sendable {
     /// Whether this node archives now; `interval` is the time between two archivings, in milliseconds.
     package func isElected(intervalMilliseconds interval: UInt64) -> Bool {
         let (gossip, last) = self.state.withLock { ($0.gossip, $0.lastArchivedAt) }
+        guard self.state.withLock({ $0.standing?.isForgotten != true }) else { return false }
         let own = last?() ?? 0
         guard let gossip else { return true }
         let candidates = gossip.members.compactMap { member -> ArchiverElection.Candidate? in
@@ -243,16 +322,11 @@ package final class ClusterService: Sendable {
         let gossip = self.state.withLock { $0.gossip }
         let member = gossip?.members.first { $0.member.name == name }
         guard member?.member.isLive != true else { throw .stillAlive }
-        let roster: Roster? = self.state.withLock { state in
-            guard state.roster.contains(name) else { return nil }
-            // What it said last was said before this, whatever its clock.
-            let moment = max(Self.milliseconds(), member?.member.state?.composedAt ?? 0)
-            state.roster.forget(name, at: moment)
-            return state.roster
-        }
-        guard let roster else { throw .unknownMember }
+        // What it said last was said before this, whatever its clock.
+        let moment = max(Self.milliseconds(), member?.member.state?.composedAt ?? 0)
+        guard self.state.withLock({ $0.standing?.forget(name, now: moment) ?? false }) else { throw .unknownMember }
         self.acks.forget(name)
-        self.keep(roster)
+        self.keep()
     }
 
     /// Looks for nodes there too, until this one is stopped.
@@ -269,6 +343,111 @@ package final class ClusterService: Sendable {
         self.state.withLock { state in
             state.hasLeft = true
             state.gossip?.leave()
+        }
+    }
+}
+
+/// What nodes tell each other with their questions and answers.
+extension ClusterService {
+    /// Who this node is, to be sent along; with its roster in questions.
+    package func sender(withRoster: Bool) -> Sender {
+        self.state.withLock { state in
+            Sender(name: state.standing?.name ?? "", roster: withRoster ? state.standing?.kept : nil)
+        }
+    }
+
+    /// Where this node stands, for the state machine of replication.
+    package var standing: (isForgotten: Bool, claim: Roster.Claim)? {
+        self.state.withLock { $0.standing.map { ($0.isForgotten, $0.claim) } }
+    }
+
+    /// The loop of replication says how it is.
+    package func note(_ facts: ReplicationFacts) { self.state.withLock { $0.replication = facts } }
+
+    /// Another node asks, and says whom it knows; on return that is on this node's disk.
+    ///
+    /// Blocking.
+    func merge(_ roster: Roster) {
+        self.state.withLock { $0.standing?.merge(roster) }
+        self.keep()
+    }
+
+    /// Hands events on, unless their sender was forgotten or this node does not know yet who was; false then.
+    ///
+    /// Within the same lock as the roster, so that whoever is forgotten has nothing on the way behind it. `take` must not block.
+    func admit(from name: String, _ take: () -> Void) -> Bool {
+        self.state.withLock { state in
+            guard state.replication.takesEvents, let standing = state.standing, !standing.roster.isForgotten(name)
+            else { return false }
+            take()
+            return true
+        }
+    }
+
+    /// Completes an answer with what this node announces: first the floor, then the roster, then the heads (`Standing`).
+    func announce(in message: inout VectorMessage, withRoster: Bool, _ database: Database) {
+        let settled = database.log.settled.hlc
+        message.floor = HLC(settled.rawValue &+ 1)
+        self.state.withLock { state in
+            message.isOriginating = state.replication.isOriginating
+            message.clock = max(settled, state.replication.clock)
+            message.rosterHash = state.standing?.rosterHash ?? 0
+            message.sender = Sender(
+                name: state.standing?.name ?? "",
+                roster: withRoster ? state.standing?.kept : nil
+            )
+        }
+        message.vector = database.versionVector
+    }
+
+    /// A peer has answered.
+    ///
+    /// Blocking.
+    func heard(_ message: VectorMessage, from peer: String) {
+        self.state.withLock { state in
+            state.standing?.heard(
+                .init(roster: message.rosterHash, floor: message.floor, heads: message.vector),
+                from: peer
+            )
+            if let roster = message.sender.roster { state.standing?.merge(roster) }
+        }
+        self.keep()
+    }
+
+    /// The members hold all that this node holds: it joins again.
+    ///
+    /// Blocking.
+    func rejoin() {
+        let isWanted = self.state.withLock { state in
+            // Who has left did not want to be a member.
+            guard !state.hasLeft else { return false }
+            state.standing?.rejoin(now: Self.milliseconds())
+            return true
+        }
+        guard isWanted else { return }
+        self.keep()
+        self.logger.notice("This node had been forgotten, and is a member again: the members hold all that it holds")
+    }
+
+    /// Looks how far the horizon may move, and returns it.
+    func lookForHorizon(_ database: Database, peers: [String]) -> HLC {
+        let floor = HLC(database.log.settled.hlc.rawValue &+ 1)
+        let hash = self.state.withLock { $0.standing?.rosterHash }
+        let heads = database.versionVector
+        return self.state.withLock { state in
+            // Announced are heads that were read under this roster.
+            if hash == state.standing?.rosterHash, state.replication.isOriginating {
+                state.standing?.look(floor: floor, heads: heads, peers: peers)
+            }
+            return state.standing?.horizon ?? HLC(0)
+        }
+    }
+
+    /// Says once of each origin that events of it were refused.
+    func note(_ refusals: [EventRefusal], from peer: String) {
+        for refusal in refusals where refusal.reason == .belowHorizon {
+            guard self.state.withLock({ $0.refusedOrigins.insert(refusal.origin).inserted }) else { continue }
+            self.logger.error("Events were refused: \(refusal)", metadata: ["peer": "\(peer)"])
         }
     }
 }

@@ -37,6 +37,8 @@ extension Endpoint {
         case .snapshotBlock: (.GET, "/internal/snapshot/{name}")
         case .syncManifest: (.GET, "/internal/sync/{name}/manifest")
         case .syncBlock: (.GET, "/internal/sync/{name}/block/{number}")
+        case .digestBuckets: (.GET, "/internal/digest/{name}/{bits}")
+        case .digestRows: (.GET, "/internal/digest/{name}/{bits}/{bucket}")
         }
     }
 }

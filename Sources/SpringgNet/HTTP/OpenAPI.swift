@@ -1574,6 +1574,103 @@ enum OpenAPI {
             }
            }
           },
+          "/internal/digest/{name}/{bits}": {
+           "parameters": [
+            {
+             "name": "name",
+             "in": "path",
+             "required": true,
+             "description": "Name of the index, not . or ..",
+             "schema": {"type": "string", "pattern": "^(?!\\.{1,2}$)[A-Za-z0-9_.-]{1,128}$"}
+            },
+            {
+             "name": "bits",
+             "in": "path",
+             "required": true,
+             "description": "How many buckets, as a power of two",
+             "schema": {"type": "integer", "minimum": 0, "maximum": 16}
+            }
+           ],
+           "get": {
+            "operationId": "digestBuckets",
+            "summary": "The digests of an index in buckets",
+            "tags": ["Internal"],
+            "responses": {
+             "200": {
+              "description": "Done",
+              "content": {
+               "application/json": {
+                "schema": {
+                 "type": "object",
+                 "properties": {"status": {"const": "success"}, "data": {"type": "object"}},
+                 "required": ["status", "data"]
+                }
+               }
+              }
+             },
+             "400": {"$ref": "#/components/responses/BadRequest"},
+             "401": {"$ref": "#/components/responses/Unauthorized"},
+             "403": {"$ref": "#/components/responses/Forbidden"},
+             "404": {"$ref": "#/components/responses/NotFound"},
+             "429": {"$ref": "#/components/responses/TooMany"},
+             "500": {"$ref": "#/components/responses/Internal"},
+             "503": {"$ref": "#/components/responses/Unavailable"},
+             "504": {"$ref": "#/components/responses/Timeout"}
+            }
+           }
+          },
+          "/internal/digest/{name}/{bits}/{bucket}": {
+           "parameters": [
+            {
+             "name": "name",
+             "in": "path",
+             "required": true,
+             "description": "Name of the index, not . or ..",
+             "schema": {"type": "string", "pattern": "^(?!\\.{1,2}$)[A-Za-z0-9_.-]{1,128}$"}
+            },
+            {
+             "name": "bits",
+             "in": "path",
+             "required": true,
+             "description": "How many buckets, as a power of two",
+             "schema": {"type": "integer", "minimum": 0, "maximum": 16}
+            },
+            {
+             "name": "bucket",
+             "in": "path",
+             "required": true,
+             "description": "Number of the bucket, from 0",
+             "schema": {"type": "integer", "minimum": 0}
+            }
+           ],
+           "get": {
+            "operationId": "digestRows",
+            "summary": "The vectors of a bucket, with their versions",
+            "tags": ["Internal"],
+            "responses": {
+             "200": {
+              "description": "Done",
+              "content": {
+               "application/json": {
+                "schema": {
+                 "type": "object",
+                 "properties": {"status": {"const": "success"}, "data": {"type": "object"}},
+                 "required": ["status", "data"]
+                }
+               }
+              }
+             },
+             "400": {"$ref": "#/components/responses/BadRequest"},
+             "401": {"$ref": "#/components/responses/Unauthorized"},
+             "403": {"$ref": "#/components/responses/Forbidden"},
+             "404": {"$ref": "#/components/responses/NotFound"},
+             "429": {"$ref": "#/components/responses/TooMany"},
+             "500": {"$ref": "#/components/responses/Internal"},
+             "503": {"$ref": "#/components/responses/Unavailable"},
+             "504": {"$ref": "#/components/responses/Timeout"}
+            }
+           }
+          },
           "/internal/cluster/join": {
            "post": {
             "operationId": "joinCluster",

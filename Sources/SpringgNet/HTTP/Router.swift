@@ -35,6 +35,8 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
     case snapshotBlock
     case syncManifest
     case syncBlock
+    case digestBuckets
+    case digestRows
 
     /// What a token must allow; nil for what anybody may ask.
     package var scope: ScopeSet? {
@@ -45,7 +47,7 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
         case .listMarks, .setMark, .events: .admin
         case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .replicate, .shipLog,
             .pullLog,
-            .snapshot, .snapshotBlock, .syncManifest, .syncBlock:
+            .snapshot, .snapshotBlock, .syncManifest, .syncBlock, .digestBuckets, .digestRows:
             .internal
         }
     }
@@ -213,6 +215,10 @@ package enum Router {
             return [(.GET, Target(endpoint: .syncManifest, index: parts[2]))]
         case 5 where parts[1] == Part.sync && !parts[2].isEmpty && parts[3] == Part.block && !parts[4].isEmpty:
             return [(.GET, Target(endpoint: .syncBlock, index: parts[2], item: parts[4]))]
+        case 4 where parts[1] == Part.digest && !parts[2].isEmpty && !parts[3].isEmpty:
+            return [(.GET, Target(endpoint: .digestBuckets, index: parts[2], item: parts[3]))]
+        case 5 where parts[1] == Part.digest && !parts[2].isEmpty && !parts[3].isEmpty && !parts[4].isEmpty:
+            return [(.GET, Target(endpoint: .digestRows, index: parts[2], item: parts[3] + [0x2F] + parts[4]))]
         default:
             return nil
         }
@@ -314,6 +320,7 @@ private enum Part {
     static let join = Array("join".utf8)
     static let leave = Array("leave".utf8)
     static let forget = Array("forget".utf8)
+    static let digest = Array("digest".utf8)
     static let sync = Array("sync".utf8)
     static let manifest = Array("manifest".utf8)
     static let block = Array("block".utf8)

@@ -88,6 +88,23 @@ extension Worker {
         return nil
     }
 
+    func digestBuckets(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        let (index, bits) = (try self.index(target), try DigestBuckets.bits(target.item))
+        self.offload(ticket) { () throws(RequestError) in DigestBuckets.answer(index, bits: bits) }
+        return nil
+    }
+
+    func digestRows(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
+        let index = try self.index(target)
+        let parts = target.item.split(separator: 0x2F, maxSplits: 1).map(Array.init)
+        let bits = try DigestBuckets.bits(parts.first ?? [])
+        let bucket = try DigestBuckets.bucket(parts.count > 1 ? parts[1] : [], bits: bits)
+        self.offload(ticket) { () throws(RequestError) in
+            try DigestBuckets.rowsAnswer(index, bits: bits, bucket: bucket)
+        }
+        return nil
+    }
+
     // MARK: Status
 
     /// The cluster as this node sees it.
@@ -101,6 +118,7 @@ extension Worker {
             nodeID: own.nodeID,
             cluster: self.context.options.cluster,
             isOutOfReach: self.context.options.replication?()?.isOutOfReach,
+            tombstones: self.context.database.tombstones,
             peers: ([own] + others).sorted { $0.nodeID < $1.nodeID },
             memory: self.context.database.memory,
             indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
@@ -142,6 +160,7 @@ struct ClusterStatus {
     let cluster: ClusterService?
     /// Whether the node lacks what no peer's log has any more; nil where nothing is replicated.
     let isOutOfReach: Bool?
+    let tombstones: TombstoneReport
     let peers: [ClusterPeer]
     let memory: MemoryUse
     let indexes: [(name: String, memoryBytes: Int)]
@@ -201,6 +220,17 @@ struct ClusterStatus {
             body.string(name)
         }
         body.raw("]}")
+        body.raw(",\n    \"tombstones\": {\"kept\": ")
+        body.integer(self.tombstones.kept)
+        body.raw(", \"dropped\": ")
+        body.integer(self.tombstones.dropped)
+        body.raw(", \"events_refused\": ")
+        body.integer(self.tombstones.refused)
+        body.raw("}")
+        if let unready = cluster.unready {
+            body.raw(",\n    \"refuses_writes\": ")
+            body.string(unready.text)
+        }
     }
 
     private func writeMemory(to body: inout ResponseWriter) {

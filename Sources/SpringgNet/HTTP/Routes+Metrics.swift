@@ -144,6 +144,15 @@ extension Worker {
         // What was deleted and is still being read, and what was not counted at the same moment.
         text.sample("springg_memory_bytes", [("part", "other")], max(0, memory.totalBytes - rows - graphs))
         text.single("springg_memory_limit_bytes", .gauge, "What the data may take; 0 = no limit.", memory.limitBytes)
+        let tombstones = database.tombstones
+        text.single("springg_tombstones", .gauge, "Deleted ids that are kept.", tombstones.kept)
+        text.single("springg_tombstones_dropped_total", .counter, "Deleted ids that were dropped.", tombstones.dropped)
+        text.single(
+            "springg_events_below_horizon_total",
+            .counter,
+            "Events of other nodes that were refused, because they are older than deletions that were dropped.",
+            tombstones.refused
+        )
         text.single("springg_indexes", .gauge, "Indexes.", stats.count)
         let shown = stats.prefix(Self.indexesMax)
         func family(_ name: String, _ help: String, _ value: (IndexStats) -> Double?) {

@@ -11,29 +11,22 @@ extension Worker {
 
     /// Takes events; the answer says what this node holds then.
     func receiveLog(_ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
-        let (database, mailbox) = (self.context.database, self.mailbox)
-        let take: @Sendable () throws(RequestError) -> Answer? = { () throws(RequestError) in
-            let events = try body.withBytes { bytes throws(RequestError) in
-                do throws(ReplicationWireError) { return try EventsMessage(bytes).events } catch {
-                    throw .badRequest(error.description)
-                }
-            }
-            guard events.count > 0 else {
-                return .message(VectorMessage(origin: database.origin, vector: database.versionVector).encoded)
-            }
-            database.receive(events) { outcome in
-                mailbox.post(ticket, .answer(Answer(outcome, origin: database.origin)))
-            }
+        let receiver = LogReceiver(self.context.database, self.context.options.cluster, self.mailbox, ticket)
+        guard body.readableBytes <= Self.inlineBytesMax else {
+            self.offload(ticket) { () throws(RequestError) in try receiver.take(try LogReceiver.read(body)) }
             return nil
         }
-        guard body.readableBytes > Self.inlineBytesMax else { return try take() }
-        self.offload(ticket, take)
+        let message = try LogReceiver.read(body)
+        // A roster is written to disk before the answer.
+        guard message.sender.roster != nil else { return try receiver.take(message) }
+        self.offload(ticket) { () throws(RequestError) in try receiver.take(message) }
         return nil
     }
 
     /// Gives events that the asker lacks, as many as fit one message.
     func pullLog(_ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let database = self.context.database
+        let name = self.context.options.cluster?.sender(withRoster: false).name ?? ""
         self.offload(ticket) { () throws(RequestError) in
             let question = try body.withBytes { bytes throws(RequestError) in
                 do throws(ReplicationWireError) { return try VectorMessage(bytes) } catch {
@@ -41,7 +34,7 @@ extension Worker {
                 }
             }
             do throws(LogError) {
-                let shipment = try ShipmentReader(database.log).readAll(
+                let shipment = try ShipmentReader(database.log, from: name).readAll(
                     lacking: question.vector,
                     bytesMax: ReplicationOptions().batchBytes
                 )
@@ -70,6 +63,50 @@ extension Worker {
     }
 }
 
+/// Takes one message of another node, and answers it.
+private struct LogReceiver: Sendable {
+    private let database: Database
+    private let cluster: ClusterService?
+    private let mailbox: Mailbox
+    private let ticket: Ticket
+
+    init(_ database: Database, _ cluster: ClusterService?, _ mailbox: Mailbox, _ ticket: Ticket) {
+        self.database = database
+        self.cluster = cluster
+        self.mailbox = mailbox
+        self.ticket = ticket
+    }
+
+    static func read(_ body: ByteBuffer) throws(RequestError) -> EventsMessage {
+        try body.withBytes { bytes throws(RequestError) in
+            do throws(ReplicationWireError) { return try EventsMessage(bytes) } catch {
+                throw .badRequest(error.description)
+            }
+        }
+    }
+
+    /// Nil when the answer follows once the events are on disk.
+    func take(_ message: EventsMessage) throws(RequestError) -> Answer? {
+        if let roster = message.sender.roster { self.cluster?.merge(roster) }
+        guard message.events.count > 0 else {
+            return Answer(ReceiveOutcome(), self.database, self.cluster, withRoster: message.sender.roster != nil)
+        }
+        let receive = {
+            self.database.receive(message.events) { [database, cluster, mailbox, ticket] outcome in
+                cluster?.note(outcome.refusals, from: message.sender.name)
+                mailbox.post(ticket, .answer(Answer(outcome, database, cluster, withRoster: false)))
+            }
+        }
+        guard let cluster else {
+            receive()
+            return nil
+        }
+        // Who was forgotten is told so, by the roster.
+        return cluster.admit(from: message.sender.name, receive)
+            ? nil : Answer(ReceiveOutcome(), self.database, cluster, withRoster: true)
+    }
+}
+
 extension Answer {
     /// A message between nodes.
     static func message(_ bytes: [UInt8]) -> Answer {
@@ -79,12 +116,18 @@ extension Answer {
     }
 
     /// What became of events; when the log took them not, the sender is to come again later.
-    fileprivate init(_ outcome: ReceiveOutcome, origin: OriginID) {
+    fileprivate init(
+        _ outcome: ReceiveOutcome,
+        _ database: Database,
+        _ cluster: ClusterService?,
+        withRoster: Bool
+    ) {
         if let failure = outcome.failure {
             self = .failure(RequestError(failure))
             return
         }
-        var message = VectorMessage(origin: origin, vector: outcome.vector)
+        var message = VectorMessage(origin: database.origin, vector: database.versionVector)
+        cluster?.announce(in: &message, withRoster: withRoster, database)
         message.appended = outcome.appended
         message.refusals = outcome.refusals
         self = .message(message.encoded)

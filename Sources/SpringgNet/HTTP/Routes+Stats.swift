@@ -33,6 +33,12 @@ extension Worker {
             field(#","applied_lsn":"#, Int(watermarks.applied.rawValue))
             field(#","durable_lsn":"#, Int(watermarks.durable.rawValue))
             field(#","appended_lsn":"#, Int(watermarks.appended.rawValue))
+            let tombstones = database.tombstones
+            field(#"},"tombstones":{"kept":"#, tombstones.kept)
+            field(#","dropped":"#, tombstones.dropped)
+            body.raw(#","dropped_until":"#)
+            body.string(tombstones.droppedBelow.description)
+            field(#","events_refused":"#, tombstones.refused)
             body.raw("}")
             if let archive {
                 body.raw(#","archive":"#)

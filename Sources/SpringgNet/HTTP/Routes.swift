@@ -113,6 +113,8 @@ extension Worker {
         case .snapshotBlock: return try self.snapshotBlock(target, ticket)
         case .syncManifest: return try self.syncManifest(target, ticket)
         case .syncBlock: return try self.syncBlock(target, ticket)
+        case .digestBuckets: return try self.digestBuckets(target, ticket)
+        case .digestRows: return try self.digestRows(target, ticket)
         }
     }
 

@@ -12,6 +12,8 @@ final class PeerLink: @unchecked Sendable {
     private var isClosed = false
     private let database: Database
     private let client: PeerClient
+    private let cluster: ClusterService
+    private let peer: String
     private let reader: ShipmentReader
     /// Made for the first peer that is far behind.
     private lazy var lanes = ShippingLanes(self.client)
@@ -23,18 +25,24 @@ final class PeerLink: @unchecked Sendable {
     ///   - database: Whose log is shipped.
     ///   - token: Shown to the peer.
     ///   - mayRun: Whether full batches may follow each other without a pause; not where their bytes are bounded.
+    ///   - cluster: Who the members are, and where this node stands with them.
+    ///   - peer: The peer's name.
     ///   - report: Told what came of each exchange.
     init(
         _ database: Database,
         token: InternalToken?,
         mayRun: Bool,
+        _ cluster: ClusterService,
+        peer: String,
         report: @escaping @Sendable (Exchange, ExchangeOutcome) -> Void
     ) {
         self.database = database
         self.mayRun = mayRun
+        self.cluster = cluster
+        self.peer = peer
         self.report = report
         self.client = PeerClient(token: token, connectionsMax: ShippingLanes.count)
-        self.reader = ShipmentReader(database.log)
+        self.reader = ShipmentReader(database.log, from: cluster.sender(withRoster: false).name)
     }
 
     /// Takes an exchange; its outcome is reported from the link's thread.
@@ -67,7 +75,8 @@ final class PeerLink: @unchecked Sendable {
         do {
             switch exchange.kind {
             case .ask:
-                return try self.ship(.empty(from: self.database.origin), to: exchange.address)
+                let sender = self.cluster.sender(withRoster: true)
+                return try self.ship(.empty(from: self.database.origin, sender), to: exchange.address)
             case .ship(let origins, let held, let bytesMax):
                 let shipment = try self.reader.read(origins, lacking: held, bytesMax: bytesMax)
                 guard self.mayRun, shipment.bytes >= bytesMax else {
@@ -96,7 +105,8 @@ final class PeerLink: @unchecked Sendable {
     }
 
     private func pull(from address: NodeAddress) throws -> ExchangeOutcome {
-        let question = VectorMessage(origin: self.database.origin, vector: self.database.versionVector)
+        var question = VectorMessage(origin: self.database.origin, vector: self.database.versionVector)
+        question.sender = self.cluster.sender(withRoster: false)
         let answer = try self.client.post(
             "/internal/log/pull",
             to: address,
@@ -104,7 +114,12 @@ final class PeerLink: @unchecked Sendable {
             answerBytesMax: EventsMessage.bytesMax
         )
         let message = try answer.withBytes { bytes throws(ReplicationWireError) in try EventsMessage(bytes) }
-        let outcome = self.database.receiveAndWait(message.events)
+        let answered = Answered<ReceiveOutcome>()
+        let isAdmitted = self.cluster.admit(from: self.peer) {
+            self.database.receive(message.events) { answered.give($0) }
+        }
+        guard isAdmitted else { return .failed("nothing is taken from it at the moment") }
+        let outcome = answered.wait()
         if let failure = outcome.failure { return .failed(failure.description) }
         return .pulled(appended: outcome.appended, refused: outcome.refusals, isOutOfReach: message.isOutOfReach)
     }

@@ -10,6 +10,7 @@ final class ReplicationLoop {
     private let database: Database
     private let options: ReplicationOptions
     private let token: InternalToken?
+    private let cluster: ClusterService
     private let logger: Logger
     private let inbox: ReplicationInbox
     private let board: StatusBoard
@@ -21,14 +22,18 @@ final class ReplicationLoop {
     private var isListening = false
     private var shippedAt = Duration.zero
     private var postedAt = Duration.zero
+    private var forgotAt = Duration.zero
     private var heardAt: [String: Duration] = [:]
     /// Who has not been heard of since counts, for the log's retention, as heard of then.
     private let startedAt: Duration
     private var isOutOfReach = false
+    private var saidUnshared = false
     private var isStopped = false
 
     /// How often members are looked up and the status is renewed.
     private static let lookInterval = Duration.milliseconds(200)
+    /// Between two looks for what may be forgotten.
+    private static let forgetInterval = Duration.seconds(1)
     /// A peer that has not answered for so long no longer keeps segments of the log: it will be seeded.
     private static let keptFor = Duration.seconds(24 * 3600)
 
@@ -36,6 +41,7 @@ final class ReplicationLoop {
         _ database: Database,
         _ options: ReplicationOptions,
         token: InternalToken?,
+        cluster: ClusterService,
         expectsPeers: Bool,
         _ logger: Logger,
         _ inbox: ReplicationInbox,
@@ -46,6 +52,7 @@ final class ReplicationLoop {
         self.database = database
         self.options = options
         self.token = token
+        self.cluster = cluster
         self.logger = logger
         self.inbox = inbox
         self.board = board
@@ -57,6 +64,7 @@ final class ReplicationLoop {
             origin: database.origin,
             vector: database.versionVector,
             expectsPeers: expectsPeers,
+            claim: cluster.standing?.claim,
             now: Self.now,
             random: SystemRandomNumberGenerator()
         )
@@ -65,8 +73,12 @@ final class ReplicationLoop {
     private static var now: Duration { .nanoseconds(Int64(clamping: monotonicNanoseconds())) }
 
     func run() {
+        let database = self.database
+        self.cluster.begin { database.settle() }
         while !self.isStopped {
+            // First whom there is to ask.
             self.perform(self.core.setPeers(self.members(), Self.now))
+            self.stand()
             self.perform(self.core.advance(to: self.database.versionVector, Self.now))
             self.listen()
             self.postStatus()
@@ -85,6 +97,11 @@ final class ReplicationLoop {
             // What a peer holds of this node's own events is compared with what this node holds, and that as it is after
             // the answer: else events that were shipped meanwhile look as if this disk had lost them.
             self.perform(self.core.advance(to: self.database.versionVector, Self.now))
+            if case .answered(let message, _, _, _) = outcome {
+                self.cluster.heard(message, from: exchange.peer)
+                self.stand()
+            }
+            if case .pulled(_, let refused, _) = outcome { self.cluster.note(refused, from: exchange.peer) }
             self.perform(self.core.ended(exchange, outcome, Self.now))
         case .originated(let origin): self.perform(self.core.originated(origin, Self.now))
         case .durable: self.isListening = false
@@ -92,6 +109,23 @@ final class ReplicationLoop {
         case .look: ()
         case .stop: self.isStopped = true
         }
+    }
+
+    /// Tells the state machine how this node stands, and others how the state machine does.
+    private func stand() {
+        if let standing = self.cluster.standing {
+            self.perform(self.core.stand(isForgotten: standing.isForgotten, as: standing.claim, Self.now))
+        }
+        var facts = ClusterService.ReplicationFacts()
+        facts.takesEvents = self.core.takesEvents(Self.now)
+        facts.isOriginating = self.core.phase == .originating
+        facts.hasUnsharedEvents = self.core.hasUnsharedEvents
+        facts.clock = self.core.clock
+        self.cluster.note(facts)
+        if facts.hasUnsharedEvents, !self.saidUnshared, let text = self.cluster.writeRefusal {
+            self.logger.error("No writes are taken: \(text)")
+        }
+        self.saidUnshared = facts.hasUnsharedEvents
     }
 
     private func hurry() {
@@ -116,10 +150,17 @@ final class ReplicationLoop {
             case .exchange(let exchange):
                 if case .ship = exchange.kind { self.shippedAt = Self.now }
                 self.link(exchange.peer).submit(exchange)
-            case .originate(let isNew):
-                self.database.originate(underNewOrigin: isNew) { [inbox, database] failure in
+            case .originate(let isNew, let reading):
+                self.database.originate(underNewOrigin: isNew, after: reading) { [inbox, database] failure in
                     inbox.post(.originated(failure == nil ? database.origin : nil))
                 }
+            case .hold:
+                let text = self.cluster.writeRefusal ?? "this node was forgotten (springg cluster forget)"
+                self.database.holdCommands(text)
+                self.logger.warning("No writes are taken: \(text)")
+            case .rejoin:
+                self.cluster.rejoin()
+                self.stand()
             case .event(let event):
                 self.note(event)
             }
@@ -128,7 +169,8 @@ final class ReplicationLoop {
 
     private func link(_ peer: String) -> PeerLink {
         if let link = self.links[peer]?.link { return link }
-        let link = PeerLink(self.database, token: self.token, mayRun: self.options.bytesPerSecond == nil) {
+        let mayRun = self.options.bytesPerSecond == nil
+        let link = PeerLink(self.database, token: self.token, mayRun: mayRun, self.cluster, peer: peer) {
             [inbox] exchange, outcome in
             inbox.post(.ended(exchange, outcome))
         }
@@ -153,6 +195,14 @@ final class ReplicationLoop {
                 """,
                 metadata: ["peer": "\(peer)", "origin": "\(origin)"]
             )
+        case .belowHorizon(let origin, let sequence, let peer):
+            self.logger.error(
+                """
+                A peer does not take events of this node's log, which are older than deletions that it has dropped: they could bring \
+                back what was deleted. Nothing of that origin goes there any more; export what only this node has, and import it there
+                """,
+                metadata: ["peer": "\(peer)", "origin": "\(origin)", "sequence": "\(sequence)"]
+            )
         case .peerOutOfReach(let peer):
             self.logger.warning(
                 "Peer lacks events that are no longer in this log: it has to be seeded anew",
@@ -174,8 +224,10 @@ final class ReplicationLoop {
 
     private func postStatus() {
         let now = Self.now
-        let isOriginating = self.core.phase == .originating
-        guard now >= self.postedAt + Self.lookInterval || self.board.status.isOriginating != isOriginating else {
+        let (isOriginating, isExpelled) = (self.core.phase == .originating, self.core.phase == .expelled)
+        let said = self.board.status
+        let isNews = said.isOriginating != isOriginating || said.isExpelled != isExpelled
+        guard now >= self.postedAt + Self.lookInterval || isNews else {
             return
         }
         self.postedAt = now
@@ -188,8 +240,14 @@ final class ReplicationLoop {
         }
         var status = ReplicationStatus()
         status.isOriginating = isOriginating
+        status.isExpelled = isExpelled
         self.isOutOfReach = self.core.isOutOfReach
         status.isOutOfReach = self.isOutOfReach
+        let horizon = self.cluster.lookForHorizon(self.database, peers: peers.map(\.name))
+        if now >= self.forgotAt + Self.forgetInterval {
+            self.forgotAt = now
+            self.database.forgetDeleted(below: horizon)
+        }
         status.peers = peers.map { peer in
             let lag = self.core.lag(of: peer, now)
             return ReplicationStatus.Peer(

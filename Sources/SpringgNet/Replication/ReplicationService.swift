@@ -19,6 +19,7 @@ package final class ReplicationService: Sendable {
     ///   - database: Opened with `holdsCommands`: commands are taken once it is clear under which origin.
     ///   - options: Sizes and intervals.
     ///   - secret: What tokens of nodes are signed with; nil for none.
+    ///   - cluster: Who the members are, and where this node stands with them.
     ///   - expectsPeers: There are others, whether they can be found or not.
     ///   - logger: Gets a line for each peer that stops answering or answers again, and for what needs a person.
     ///   - members: The others; asked several times a second.
@@ -27,6 +28,7 @@ package final class ReplicationService: Sendable {
         _ database: Database,
         options: ReplicationOptions = ReplicationOptions(),
         secret: String?,
+        cluster: ClusterService,
         expectsPeers: Bool,
         logger: Logger,
         members: @escaping @Sendable () -> [PeerAddress],
@@ -40,6 +42,7 @@ package final class ReplicationService: Sendable {
                 database,
                 options,
                 token: InternalToken(secret: secret),
+                cluster: cluster,
                 expectsPeers: expectsPeers,
                 logger,
                 inbox,
@@ -60,11 +63,11 @@ package final class ReplicationService: Sendable {
     /// Looks at once who the others are.
     package func look() { self.inbox.post(.look) }
 
-    /// Waits until commands are taken; false when that takes longer.
+    /// Waits until commands are taken, or it is clear that they are not; false when that takes longer.
     ///
     /// Blocking.
     package func waitUntilOriginating(seconds: Double) -> Bool {
-        self.board.wait(seconds: seconds) { $0.isOriginating }
+        self.board.wait(seconds: seconds) { $0.isOriginating || $0.isExpelled }
     }
 
     /// Waits, at most so long, until every peer that answers holds what this node has written, then ends.

@@ -34,6 +34,8 @@ package struct ReplicationStatus: Sendable {
 
     /// Commands are taken.
     package var isOriginating = false
+    /// The members have forgotten this node, and commands are not taken.
+    package var isExpelled = false
     /// This node needs events that its peers' logs no longer have: it has to be started on an empty directory.
     package var isOutOfReach = false
     package var peers: [Peer] = []

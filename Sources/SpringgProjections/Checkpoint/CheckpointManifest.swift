@@ -3,12 +3,13 @@ import SpringgLog
 // Manifest, little-endian:
 //
 //   0  8    magic "SPRGCKP1"
-//   8  u32  format version, 2
+//   8  u32  format version, 3
 //  12  u32  heads
 //  16  u64  LSN
 //  24  u64  highest HLC seen
 //  32  u32  names
 //  36  u32  0
+//  40  u64 HLC and 16 origin of the newest tombstone that was ever dropped (not before version 3)
 //  then heads:  16 origin, u64 sequence, u64 chain
 //  then names:  u64 bytes of the index file, u64 bytes of the graph file (0: none; not in version 1), u64 concurrent writes, u64 bytes in the log, u64 last LSN,
 //               u64 HLC and 16 origin of the newest row, u64 HLC and 16 origin of the last delete,
@@ -29,10 +30,12 @@ struct CheckpointManifest: Equatable {
     }
 
     var base: LogBase
+    /// The newest thing that was ever dropped for having been deleted long ago.
+    var dropped = EventVersion.none
     var names: [Name]
 
     private static let magic = UInt64(littleEndian: 0x3150_4B43_4752_5053)  // "SPRGCKP1"
-    private static let formatVersion: UInt32 = 2
+    private static let formatVersion: UInt32 = 3
 
     func encoded() -> [UInt8] {
         var out = ByteWriter()
@@ -43,6 +46,7 @@ struct CheckpointManifest: Equatable {
         out.integer(base.highestHLC.rawValue)
         out.integer(UInt32(names.count))
         out.integer(UInt32(0))
+        out.version(dropped)
         for origin in base.heads.origins {
             out.origin(origin)
             out.integer(base.heads[origin].sequence.rawValue)
@@ -91,6 +95,8 @@ struct CheckpointManifest: Equatable {
             let hlc = HLC(try reader.integer(UInt64.self))
             let nameCount = try reader.integer(UInt32.self)
             _ = try reader.integer(UInt32.self)
+            // Before version 3 nothing was dropped.
+            if version >= 3 { dropped = try reader.version() }
             var heads = VersionVector()
             for _ in 0..<headCount {
                 let origin = try reader.origin()
@@ -108,8 +114,9 @@ struct CheckpointManifest: Equatable {
         }
     }
 
-    init(base: LogBase, names: [Name]) {
+    init(base: LogBase, dropped: EventVersion, names: [Name]) {
         self.base = base
+        self.dropped = dropped
         self.names = names
     }
 }

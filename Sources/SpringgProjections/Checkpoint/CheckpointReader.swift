@@ -31,7 +31,7 @@ struct CheckpointReader {
         for (number, name) in manifest.names.enumerated() {
             try restore(name, number, manifest.base, into: materializer)
         }
-        materializer.restored(manifest.base)
+        materializer.restored(manifest.base, dropped: manifest.dropped)
         return manifest.base
     }
 

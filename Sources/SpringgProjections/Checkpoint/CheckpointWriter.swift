@@ -4,6 +4,8 @@ import SpringgLog
 /// rows are kept visible by the pin.
 struct CheckpointCapture: Sendable {
     var base: LogBase
+    /// The newest thing that was ever dropped from it.
+    var dropped: EventVersion
     var names: [IndexRows.Capture]
     var pin: ReadEpochs.Pin
 }
@@ -40,7 +42,7 @@ struct CheckpointWriter {
                 )
             )
         }
-        let manifest = CheckpointManifest(base: capture.base, names: names).encoded()
+        let manifest = CheckpointManifest(base: capture.base, dropped: capture.dropped, names: names).encoded()
         let path = directory + "/" + CheckpointFiles.manifest(capture.base.lsn)
         let file = try fileSystem.open(path + CheckpointFiles.unfinished, .create)
         try manifest.withBytes { bytes throws(FileSystemError) in try file.write(bytes, at: 0) }

@@ -33,6 +33,7 @@ final class Checkpointer: @unchecked Sendable {
     private let pipeline: WritePipeline
     private let log: Log
     private let retention: Retention
+    private let forgetter: Forgetter
     private let markCheckpointed: @Sendable (LSN) -> Void
     private let report: @Sendable (CheckpointReport) -> Void
     private let trimmed: @Sendable (TrimReport) -> Void
@@ -51,6 +52,7 @@ final class Checkpointer: @unchecked Sendable {
         pipeline: WritePipeline,
         log: Log,
         retention: Retention,
+        forgetter: Forgetter,
         markCheckpointed: @escaping @Sendable (LSN) -> Void,
         report: @escaping @Sendable (CheckpointReport) -> Void,
         trimmed: @escaping @Sendable (TrimReport) -> Void,
@@ -60,6 +62,7 @@ final class Checkpointer: @unchecked Sendable {
         self.pipeline = pipeline
         self.log = log
         self.retention = retention
+        self.forgetter = forgetter
         self.markCheckpointed = markCheckpointed
         self.report = report
         self.trimmed = trimmed
@@ -105,6 +108,7 @@ final class Checkpointer: @unchecked Sendable {
         while true {
             let (closing, pressed) = wait(until: next, pressure)
             if closing, isOutOfTime { return }
+            forgetter.look()
             let now = monotonicNanoseconds()
             if closing || next.map({ now >= $0 }) ?? false {
                 if log.watermarks.applied > log.watermarks.checkpointed { _ = write() }

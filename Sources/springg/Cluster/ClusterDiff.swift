@@ -9,7 +9,8 @@ struct ClusterDiff: ParsableCommand {
         commandName: "diff",
         abstract: "Which rows two nodes show differently.",
         discussion: """
-            Compares the digest of each index, and of those that differ every row, in the order of ids and block by block. \
+            Compares the digest of each index, of those that differ the digests of buckets of ids, and the rows of the buckets that \
+            differ. \
             Nodes are named as in springg cluster status, or by HOST:PORT of their API. While writes go on, rows that one \
             node has got and the other not yet are shown too: look again.
 
@@ -51,7 +52,9 @@ struct ClusterDiff: ParsableCommand {
             }
             let digests = try nodes.map { try $0.send("GET", "/api/indexes/\(index)/stats").member("digest")?.string }
             guard digests[0] != digests[1] else { continue }
-            let found = try RowComparison(index: index, nodes[0], nodes[1]).differences(max: rows)
+            let (found, buckets) = try RowComparison(index: index, nodes[0], nodes[1]).differences(max: rows)
+            // Two digests that are equal by now: the nodes have just met.
+            if buckets == 0 { continue }
             findings += found.isEmpty ? [Difference(index: index, id: nil, what: .versionsOnly)] : found
         }
         report(findings)
@@ -100,6 +103,8 @@ struct Difference {
     /// Nil for the index as a whole.
     let id: String?
     let what: What
+    /// The bucket of the row's id; nil for the index as a whole.
+    var bucket: Int64?
 
     func line(_ first: String, _ second: String) -> String {
         let subject = index + (id.map { " " + $0 } ?? "")
@@ -114,6 +119,7 @@ struct Difference {
     func json(_ first: String, _ second: String) -> JSONValue {
         var members: [String: JSONValue] = ["index": .string(index), "difference": .string(what.rawValue)]
         if let id { members["id"] = .string(id) }
+        if let bucket { members["bucket"] = .integer(bucket) }
         switch what {
         case .onlyFirst: members["node"] = .string(first)
         case .onlySecond: members["node"] = .string(second)
@@ -123,71 +129,67 @@ struct Difference {
     }
 }
 
-/// The rows of one index on two nodes, both in the order of their ids.
+/// The rows of one index on two nodes, of those buckets alone whose digests differ.
 struct RowComparison {
-    private var left: RowReader
-    private var right: RowReader
-    private let index: String
+    let index: String
+    let nodes: [RunningNode]
+
+    /// Rows of a bucket, about: few enough that a difference of one row costs little, so many that buckets are few.
+    private static let bucketRows: Int64 = 64
+    private static let bitsMax = 16
 
     init(index: String, _ first: RunningNode, _ second: RunningNode) {
         self.index = index
-        left = RowReader(first, index)
-        right = RowReader(second, index)
+        nodes = [first, second]
     }
 
-    func differences(max: Int) throws -> [Difference] {
-        var (left, right) = (left, right)
+    /// What was found, in the order of ids, and how many buckets it was in.
+    func differences(max: Int) throws -> (found: [Difference], buckets: Int) {
+        let bits = try self.bits()
+        let digests = try nodes.map { try self.digests($0, bits) }
+        let differing = Set(digests[0].keys).union(digests[1].keys).filter { digests[0][$0] != digests[1][$0] }
         var found: [Difference] = []
-        var (a, b) = (try left.next(), try right.next())
-        while found.count < max, a != nil || b != nil {
-            if let one = a, let other = b, one.id == other.id {
-                if one.row != other.row { found.append(Difference(index: index, id: one.id, what: .content)) }
-                (a, b) = (try left.next(), try right.next())
-            } else if let one = a, b.map({ one.id.utf8.lexicographicallyPrecedes($0.id.utf8) }) ?? true {
-                found.append(Difference(index: index, id: one.id, what: .onlyFirst))
-                a = try left.next()
-            } else if let other = b {
-                found.append(Difference(index: index, id: other.id, what: .onlySecond))
-                b = try right.next()
+        for bucket in differing.sorted() {
+            let rows = try nodes.map { try self.rows($0, bits, bucket) }
+            for id in Set(rows[0].keys).union(rows[1].keys) {
+                switch (rows[0][id], rows[1][id]) {
+                case (_?, nil): found.append(Difference(index: index, id: id, what: .onlyFirst, bucket: bucket))
+                case (nil, _?): found.append(Difference(index: index, id: id, what: .onlySecond, bucket: bucket))
+                case (let one, let other):
+                    if one != other { found.append(Difference(index: index, id: id, what: .content, bucket: bucket)) }
+                }
             }
         }
-        return found
-    }
-}
-
-/// One node's rows of an index, a block at a time.
-private struct RowReader {
-    private let node: RunningNode
-    private let index: String
-    private var block = 0
-    private var rows: [JSONValue] = []
-    private var position = 0
-    private var isDone = false
-
-    init(_ node: RunningNode, _ index: String) {
-        (self.node, self.index) = (node, index)
+        found.sort { ($0.id ?? "").utf8.lexicographicallyPrecedes(($1.id ?? "").utf8) }
+        return (Array(found.prefix(max)), differing.count)
     }
 
-    mutating func next() throws -> (id: String, row: JSONValue)? {
-        while position == rows.count {
-            guard !isDone, let page = try self.page() else { return nil }
-            (rows, position) = (page, 0)
+    private func bits() throws -> Int {
+        let rows = try nodes.compactMap { try $0.send("GET", "/internal/digest/\(index)/0").member("rows")?.integer }
+            .max()
+        return (0...Self.bitsMax).first { (rows ?? 0) >> Int64($0) <= Self.bucketRows } ?? Self.bitsMax
+    }
+
+    private func digests(_ node: RunningNode, _ bits: Int) throws -> [Int64: String] {
+        let answer = try node.send("GET", "/internal/digest/\(index)/\(bits)")
+        guard case .array(let buckets)? = answer.member("buckets") else { return [:] }
+        let pairs = buckets.compactMap { bucket -> (Int64, String)? in
+            guard let number = bucket.member("bucket")?.integer, let digest = bucket.member("digest")?.string else {
+                return nil
+            }
+            return (number, digest)
         }
-        defer { position += 1 }
-        return rows[position].member("id")?.string.map { ($0, rows[position]) }
+        return Dictionary(pairs) { first, _ in first }
     }
 
-    private mutating func page() throws -> [JSONValue]? {
-        defer { block += 1 }
-        do {
-            let answer = try node.send("GET", "/internal/sync/\(index)/block/\(block)")
-            guard case .array(let vectors)? = answer.member("vectors") else { return nil }
-            isDone = vectors.isEmpty
-            return vectors
-        } catch let failure as CommandFailure where failure.message == "block index out of range" {
-            isDone = true
-            return nil
+    private func rows(_ node: RunningNode, _ bits: Int, _ bucket: Int64) throws -> [String: JSONValue] {
+        let answer = try node.send("GET", "/internal/digest/\(index)/\(bits)/\(bucket)")
+        guard case .array(let vectors)? = answer.member("vectors") else { return [:] }
+        let pairs = vectors.compactMap { vector -> (String, JSONValue)? in
+            guard let row = vector.member("row"), let id = row.member("id")?.string else { return nil }
+            return (id, row)
         }
+        return Dictionary(pairs) { first, _ in first }
     }
 }
 

@@ -98,6 +98,13 @@ struct ClusterPeers {
             text += "stop it, move its data directory away, start it)"
         }
         if let advice { text += "\n\(asked): \(advice)" }
+        if case .object(let tombstones)? = fields["tombstones"], let refused = tombstones["events_refused"]?.integer,
+            refused > 0
+        {
+            text +=
+                "\n\(refused) events of others were refused, as they are older than deletions that were dropped; see the log"
+        }
+        if let refusal = fields["refuses_writes"]?.string { text += "\n\(asked): \(refusal)" }
         return text + "\n"
     }
 }

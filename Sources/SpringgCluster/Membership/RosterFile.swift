@@ -1,14 +1,10 @@
 import Glibc
-package import SpringgCluster
 package import SpringgLog
 
 /// Where a node keeps who its cluster's members are: `DATA/members`, replaced as a whole.
 package struct RosterFile: Sendable {
     private let directory: String
     private let fileSystem: any FileSystem
-
-    /// Ten thousand names of the longest kind.
-    private static let bytesMax = 4 << 20
 
     package init(directory: String, fileSystem: any FileSystem) {
         self.directory = directory
@@ -32,7 +28,7 @@ package struct RosterFile: Sendable {
         guard try self.names().contains("members") else { return Roster() }
         let file = try self.fileSystem.open(self.path, .read)
         let size = try file.size()
-        guard size <= Self.bytesMax else { return nil }
+        guard size <= Roster.bytesMax else { return nil }
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, size), alignment: 1)
         defer { buffer.deallocate() }
         let count = try file.read(at: 0, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<size]))
