@@ -6,7 +6,9 @@ set -euo pipefail
 
 swift_wanted="6.1"
 packages=(
-    libssl-dev             # libcrypto: HMAC-SHA256 of tokens
+    libssl-dev             # libssl, libcrypto: TLS, HMAC-SHA256 of tokens
+    openssl                # certificates of the tests, and a client that is not ours
+    curl                   # another one
     libcurl4-openssl-dev   # libcurl: linked by the object store
     libzstd-dev            # zstd: archive segments
     libxxhash-dev          # XXH3: chains and digests

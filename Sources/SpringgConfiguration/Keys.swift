@@ -14,6 +14,32 @@ public enum Keys {
         "0.0.0.0",
         "Address to listen on; 127.0.0.1 serves this machine alone."
     ) { $0.isEmpty ? "bind_address is required" : nil }
+    /// Certificate of the API.
+    public static let tlsCertificate = ConfigurationKey(
+        "tls_certificate",
+        "",
+        "File of the certificate in PEM, followed by those that signed it: the API then speaks HTTPS only, TLS 1.2 and 1.3. "
+            + "Taken anew when it changes. Needs tls_key."
+    )
+    /// Its key.
+    public static let tlsKey = ConfigurationKey(
+        "tls_key",
+        "",
+        "File of the certificate's private key in PEM, without a password; nobody but its owner and group may read it."
+    )
+    /// Whom to trust.
+    public static let tlsCACertificate = ConfigurationKey(
+        "tls_ca_certificate",
+        "",
+        "File of the authorities in PEM whose certificates of other nodes are trusted, by this node and by commands that ask one; "
+            + "empty = the system's."
+    )
+    /// The name in certificates.
+    public static let tlsServerName = ConfigurationKey(
+        "tls_server_name",
+        "",
+        "Name that the certificates of all nodes carry, since nodes reach each other by address; empty = each carries its address."
+    )
     /// Key that signs and verifies tokens.
     public static let jwtSecret = ConfigurationKey(
         "jwt_secret",
@@ -418,7 +444,8 @@ public enum Keys {
 
     /// All of them, in the order of the reference.
     public static let all: [any AnyConfigurationKey] = [
-        port, bindAddress, jwtSecret, jwtSecrets, requireJWT, dataPath, dimensions, durability, durabilityInterval,
+        port, bindAddress, tlsCertificate, tlsKey, tlsCACertificate, tlsServerName, jwtSecret, jwtSecrets, requireJWT,
+        dataPath, dimensions, durability, durabilityInterval,
         logSegmentMB,
         logWriteZerosAhead, logRetention, logRetentionMB, maxDiskMB, persistenceInterval, maxVectorsPerIndex,
         maxUnindexedRows, maxMemoryMB, recallProbe, maxConcurrentBulkRequests,

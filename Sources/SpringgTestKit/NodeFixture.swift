@@ -217,7 +217,7 @@ public final class NodeFixture {
         process = nil
     }
 
-    /// Reads the node's output until the line "… ready on http://HOST:PORT".
+    /// Reads the node's output until the line "… ready on http://HOST:PORT", or https.
     private func awaitReady(_ output: Int32, from start: Int, _ deadline: Deadline) throws -> Int {
         while true {
             if let port = Self.readyPort(in: lines.text(from: start)) { return port }
@@ -232,7 +232,7 @@ public final class NodeFixture {
     /// The port of the ready line, once that line is complete.
     static func readyPort(in log: String) -> Int? {
         for line in log.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
-            guard line.contains("ready on "), let scheme = line.range(of: "http://") else { continue }
+            guard line.contains("ready on "), let scheme = line.range(of: "://") else { continue }
             let address = line[scheme.upperBound...]
             guard let colon = address.firstIndex(of: ":") else { continue }
             if let port = Int(address[address.index(after: colon)...].prefix { $0.isNumber }) { return port }

@@ -23,6 +23,7 @@ struct BenchCommand: ParsableCommand {
               springg bench --operation add --connections 64
               springg bench --rate 2000 --duration 30 --json
               springg bench --host 10.0.1.45 --port 8080 --dimensions 1024 --vectors 100000
+              springg bench --host https://db.example.org --tls-ca-certificate ca.pem
             """
     )
 
@@ -43,13 +44,15 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Components of a vector.", valueName: "n")) var dimensions = 384
     @Option(help: ArgumentHelp("Results of a search.", valueName: "n")) var k = 10
     @Option(help: "Form of a search's body.") var body = Form.json
-    @Option(help: ArgumentHelp("The node's address.", valueName: "address")) var host: String?
+    @Option(help: ArgumentHelp("The node's address, https://HOST too.", valueName: "address")) var host: String?
     @Option(help: ArgumentHelp("The node's port.", valueName: "port")) var port: Int?
     @Option(help: ArgumentHelp("Token; without it one is signed with jwt_secret.", valueName: "token")) var token:
         String?
     @Option(help: ArgumentHelp("Start of the random numbers.", valueName: "n")) var seed: UInt64 = 1
     @Flag(help: "Print one JSON object.") var json = false
     @OptionGroup var file: ConfigurationFileOption
+    @Option(Keys.tlsCACertificate) var tlsCACertificate: String?
+    @Option(Keys.tlsServerName) var tlsServerName: String?
 
     func validate() throws {
         func check(_ isGood: Bool, _ text: String) throws { if !isGood { throw ValidationError(text) } }
@@ -63,8 +66,17 @@ struct BenchCommand: ParsableCommand {
     }
 
     func run() throws {
-        let settings = try Configuration.load(explicitFile: file.file)
-        let target = BenchTarget(settings, host: host, port: port, token: token)
+        var flags: [String: String] = [:]
+        flags[Keys.tlsCACertificate.name] = tlsCACertificate
+        flags[Keys.tlsServerName.name] = tlsServerName
+        let settings = try Configuration.load(explicitFile: file.file, flags: flags)
+        guard var url = host.map({ NodeURL($0, settings) }) ?? NodeURL(settings) else {
+            throw ValidationError("\(host ?? "") is no address: give HOST or https://HOST")
+        }
+        if let port { url.port = port }
+        // TLS writes to the socket by itself, and a node that hangs up is an error of one request.
+        signal(SIGPIPE, SIG_IGN)
+        let target = BenchTarget(settings, BenchAddress(url, settings), token: token)
         let index = "springg-bench-\(getpid())"
         var random = BenchRandom(state: seed)
         let requests: [[UInt8]]
@@ -90,8 +102,7 @@ struct BenchCommand: ParsableCommand {
 
     private func load(_ target: BenchTarget, _ requests: [[UInt8]], seconds: Double) -> BenchLoad {
         BenchLoad(
-            host: target.host,
-            port: target.port,
+            address: target.address,
             connections: connections,
             rate: rate,
             seconds: seconds,

@@ -1,15 +1,18 @@
 import Glibc
+import SpringgNet
 
 /// One kept connection of the load generator: sends a request, waits for its answer.
 final class BenchConnection {
     private let socket: Int32
+    private var tls: TLSClient?
     private var received: [UInt8] = []
     private var piece = [UInt8](repeating: 0, count: 64 << 10)
 
     /// Seconds without a byte after which a node counts as gone.
     private static let timeoutSeconds = 30
 
-    init(host: String, port: Int) throws {
+    init(_ target: BenchAddress) throws {
+        let (host, port) = (target.url.host, target.url.port)
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?
@@ -28,18 +31,19 @@ final class BenchConnection {
         setsockopt(socket, Int32(IPPROTO_TCP), TCP_NODELAY, &yes, socklen_t(MemoryLayout<Int32>.size))
         var limit = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        guard target.url.isSecure else { return }
+        do throws(TLSFailure) {
+            tls = try TLSClient(socket, name: target.certificateName, certificates: target.authorities)
+        } catch {
+            throw CommandFailure("cannot reach https://\(host):\(port): \(error)")
+        }
     }
 
     deinit { close(socket) }
 
     /// The status of the answer, and its body.
     func exchange(_ request: [UInt8]) throws -> (status: Int, body: ArraySlice<UInt8>) {
-        var sent = 0
-        while sent < request.count {
-            let count = request[sent...].withUnsafeBytes { send(socket, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
-            guard count > 0 else { throw CommandFailure("the node closed the connection") }
-            sent += count
-        }
+        guard request.withUnsafeBytes({ send($0) }) else { throw CommandFailure("the node closed the connection") }
         received.removeAll(keepingCapacity: true)
         var end: Int?
         while true {
@@ -48,9 +52,31 @@ final class BenchConnection {
                 let length = try contentLength(end)
                 if received.count >= end + length { return (try status(), received[end..<end + length]) }
             }
-            let count = recv(socket, &piece, piece.count, 0)
+            let count = receive()
             guard count > 0 else { throw CommandFailure("the node closed the connection") }
             received += piece[..<count]
+        }
+    }
+
+    private func send(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        if let tls { return tls.send(bytes) }
+        var sent = 0
+        while sent < bytes.count {
+            let count = Glibc.send(
+                socket,
+                bytes.baseAddress?.advanced(by: sent),
+                bytes.count - sent,
+                Int32(MSG_NOSIGNAL)
+            )
+            guard count > 0 else { return false }
+            sent += count
+        }
+        return true
+    }
+
+    private func receive() -> Int {
+        piece.withUnsafeMutableBytes { space in
+            tls?.receive(into: space) ?? recv(socket, space.baseAddress, space.count, 0)
         }
     }
 

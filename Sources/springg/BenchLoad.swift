@@ -25,8 +25,7 @@ struct BenchResult {
 /// not in one (coordinated omission). Without a rate (closed loop) each connection sends when it has its answer, which
 /// says how much a node can do, and little of how long it takes.
 struct BenchLoad: Sendable {
-    let host: String
-    let port: Int
+    let address: BenchAddress
     let connections: Int
     /// Requests a second over all connections; nil for as many as go.
     let rate: Double?
@@ -37,7 +36,7 @@ struct BenchLoad: Sendable {
     /// Runs to the end; `progress` gets the answers so far and the seconds that have passed, now and then.
     func run(progress: (Int, Double) -> Void) throws -> BenchResult {
         // All connections first: a node that is not there is one error, and no result.
-        let open = try (0..<connections).map { _ in try BenchConnection(host: host, port: port) }
+        let open = try (0..<connections).map { _ in try BenchConnection(address) }
         let done = Atomic<Int>(0)
         let results = Mutex<BenchResult>(BenchResult())
         let begun = Self.now()

@@ -1,17 +1,31 @@
 import Glibc
+import SpringgArchive
 import SpringgConfiguration
 import SpringgNet
 
+/// Where the node is, and by what it is known.
+struct BenchAddress: Sendable {
+    let url: NodeURL
+    /// What its certificate must carry.
+    let certificateName: String
+    /// The file of authorities that are trusted; empty for the system's.
+    let authorities: String
+
+    init(_ url: NodeURL, _ settings: Configuration) {
+        self.url = url
+        let name = settings[Keys.tlsServerName]
+        certificateName = name.isEmpty ? url.host : name
+        authorities = settings[Keys.tlsCACertificate]
+    }
+}
+
 /// The node that is measured, and how requests to it look.
 struct BenchTarget {
-    let host: String
-    let port: Int
+    let address: BenchAddress
     private let token: String?
 
-    init(_ settings: Configuration, host: String?, port: Int?, token: String?) {
-        let bind = settings[Keys.bindAddress]
-        self.host = host ?? (["0.0.0.0", "::", ""].contains(bind) ? "127.0.0.1" : bind)
-        self.port = port ?? settings[Keys.port]
+    init(_ settings: Configuration, _ address: BenchAddress, token: String?) {
+        self.address = address
         let secret = settings[Keys.jwtSecret]
         if let token {
             self.token = token
@@ -37,7 +51,7 @@ struct BenchTarget {
     }
 
     private func request(_ method: String, _ path: String, _ body: [UInt8], type: String) -> [UInt8] {
-        var head = "\(method) \(path) HTTP/1.1\r\nHost: \(host):\(port)\r\n"
+        var head = "\(method) \(path) HTTP/1.1\r\nHost: \(address.url.endpoint.authority)\r\n"
         if let token { head += "Authorization: Bearer \(token)\r\n" }
         if !body.isEmpty { head += "Content-Type: \(type)\r\n" }
         return Array((head + "Content-Length: \(body.count)\r\n\r\n").utf8) + body
@@ -47,7 +61,7 @@ struct BenchTarget {
 
     /// Sends one request on a connection of its own.
     func expectSuccess(_ request: [UInt8]) throws {
-        let answer = try BenchConnection(host: host, port: port).exchange(request)
+        let answer = try BenchConnection(address).exchange(request)
         guard answer.status == 200 else {
             throw CommandFailure(
                 "the node answered \(answer.status): \(String(decoding: answer.body.prefix(300), as: UTF8.self))"
@@ -60,7 +74,7 @@ struct BenchTarget {
         let line = ProgressLine()
         defer { line.finish() }
         while true {
-            let answer = try BenchConnection(host: host, port: port).exchange(request("GET", "/api/health"))
+            let answer = try BenchConnection(address).exchange(request("GET", "/api/health"))
             guard answer.body.count < 1 << 16,
                 String(decoding: answer.body, as: UTF8.self).contains("\"indexing\":true")
             else {

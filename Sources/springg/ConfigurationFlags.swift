@@ -20,6 +20,10 @@ struct ConfigurationFileOption: ParsableArguments {
 struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.port) var port: String?
     @Option(Keys.bindAddress) var bindAddress: String?
+    @Option(Keys.tlsCertificate) var tlsCertificate: String?
+    @Option(Keys.tlsKey) var tlsKey: String?
+    @Option(Keys.tlsCACertificate) var tlsCACertificate: String?
+    @Option(Keys.tlsServerName) var tlsServerName: String?
     @Option(Keys.jwtSecret) var jwtSecret: String?
     @Option(Keys.jwtSecrets) var jwtSecrets: String?
     @Option(Keys.requireJWT) var requireJWT: String?

@@ -35,11 +35,13 @@ extension Node {
             )
         }
         let apiPort = UInt16(truncatingIfNeeded: settings[Keys.port])
+        let isSecure = !settings[Keys.tlsCertificate].isEmpty
         let wanted = options
         let gossip = try Blocking.wait {
             try await GossipService.start(wanted, logger: logger) {
                 let database = database.value
                 var state = nodeState(of: database, apiPort: apiPort)
+                state.apiIsSecure = isSecure
                 // Nothing is written into a directory that may still be filled by a peer.
                 if database != nil { cluster.look(&state) }
                 return state

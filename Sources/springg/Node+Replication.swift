@@ -35,7 +35,6 @@ extension Node {
         acks: AckTracker,
         logger: Logger
     ) -> ReplicationService {
-        let secret = settings[Keys.jwtSecret]
         // Others are expected where some are named, where there were some, or where the log has heard of some.
         let expectsPeers =
             expectsPeers(settings) || members.cluster.roster.count > 1
@@ -45,7 +44,7 @@ extension Node {
         let replication = ReplicationService(
             database,
             options: bound > 0 ? ReplicationOptions(bytesPerSecond: bound * bytesOfMegabit) : ReplicationOptions(),
-            secret: secret.isEmpty ? nil : secret,
+            access: PeerAccess(settings),
             cluster: cluster,
             expectsPeers: expectsPeers,
             logger: logger,
@@ -73,7 +72,8 @@ extension Node {
         let members = gossip.members
         let present: [PeerAddress] = members.compactMap { member in
             guard !member.isSelf, member.member.status != .left, let state = member.member.state else { return nil }
-            let address = NodeAddress(member.member.endpoint.address, port: state.apiPort)
+            let node = NodeAddress(member.member.endpoint.address, port: state.apiPort)
+            let address = APIAddress(node, isSecure: state.apiIsSecure)
             return PeerAddress(
                 name: member.member.name,
                 address: state.apiPort > 0 && state.isUnderstood ? address : nil
@@ -93,9 +93,8 @@ extension Node {
         guard try isEmpty(dataPath), expectsPeers(settings) else { return }
         let deadline = Date(timeIntervalSinceNow: searchSeconds)
         while peers(of: gossip).isEmpty, Date() < deadline { usleep(20_000) }
-        let secret = settings[Keys.jwtSecret]
         do {
-            let seeder = Seeder(secret: secret.isEmpty ? nil : secret, logger: logger)
+            let seeder = Seeder(PeerAccess(settings), logger: logger)
             guard let report = try seeder.seed(dataPath, from: peers(of: gossip)) else { return }
             logger.info(
                 "Seeded by a peer's snapshot",
@@ -117,5 +116,16 @@ extension Node {
             guard error.code != ENOENT else { return true }
             throw CommandFailure("\(error)", advice: "data_path must be a directory that this user can read and write")
         }
+    }
+}
+
+extension PeerAccess {
+    /// As the settings say.
+    init(_ settings: Configuration) {
+        self.init(
+            secret: settings[Keys.jwtSecret],
+            certificates: settings[Keys.tlsCACertificate],
+            certificateName: settings[Keys.tlsServerName]
+        )
     }
 }

@@ -21,6 +21,7 @@ struct Node {
     let logger: Logger
     let graceSeconds: Double
     private let bindAddress: String
+    private let isSecure: Bool
 
     /// Listens, opens the database, then serves: whoever asks meanwhile is told how far it is.
     ///
@@ -29,6 +30,7 @@ struct Node {
     static func start(_ settings: Configuration, logger: Logger, past: PastView? = nil) throws -> Node {
         announce(settings, logger: logger)
         var options = try serverOptions(settings)
+        options.certificates = try certificates(settings, logger: logger)
         let acks = AckTracker()
         options.acks = acks
         let server = try listen(options, logger: logger)
@@ -131,16 +133,18 @@ struct Node {
             cluster: members?.cluster,
             logger: logger,
             graceSeconds: settings[Keys.shutdownGrace].seconds,
-            bindAddress: options.host
+            bindAddress: options.host,
+            isSecure: options.certificates != nil
         )
     }
 
     /// Where a client on this machine reaches the server.
     var url: String {
-        switch bindAddress {
-        case "0.0.0.0", "::": "http://127.0.0.1:\(server.port)"
-        case let address where address.contains(":"): "http://[\(address)]:\(server.port)"
-        default: "http://\(bindAddress):\(server.port)"
+        let scheme = isSecure ? "https" : "http"
+        return switch bindAddress {
+        case "0.0.0.0", "::": "\(scheme)://127.0.0.1:\(server.port)"
+        case let address where address.contains(":"): "\(scheme)://[\(address)]:\(server.port)"
+        default: "\(scheme)://\(bindAddress):\(server.port)"
         }
     }
 
@@ -316,6 +320,23 @@ struct Node {
         options.version = BuildInformation.version
         options.clusterEnabled = settings[Keys.clusterEnabled]
         return options
+    }
+
+    /// What the API shows to its clients; nil without TLS.
+    private static func certificates(_ settings: Configuration, logger: Logger) throws -> TLSCertificates? {
+        let (certificate, key) = (settings[Keys.tlsCertificate], settings[Keys.tlsKey])
+        guard !certificate.isEmpty || !key.isEmpty else { return nil }
+        guard !certificate.isEmpty, !key.isEmpty else {
+            throw CommandFailure(
+                key.isEmpty ? "tls_certificate is set and tls_key is not" : "tls_key is set and tls_certificate is not",
+                advice: "set both for HTTPS, or neither"
+            )
+        }
+        let certificates = try CommandFailure.wrap {
+            try TLSCertificates(certificate: certificate, key: key, logger: logger)
+        }
+        certificates.watch()
+        return certificates
     }
 
     /// The start-up lines, and a warning for whatever was asked for and is not there.

@@ -82,7 +82,7 @@ extension ReplicaSimulation {
         let peers = nodes.indices.filter { $0 != index && !standing.roster.isForgotten(ReplicaNode.name($0)) }
             .compactMap { other in
                 IPAddress(bytes: [10, 0, 0, UInt8(other)]).map {
-                    PeerAddress(name: ReplicaNode.name(other), address: NodeAddress($0, port: 1))
+                    PeerAddress(name: ReplicaNode.name(other), address: APIAddress(NodeAddress($0, port: 1)))
                 }
             }
         act(index) { $0.setPeers(peers, $1) }

@@ -3,7 +3,7 @@ import SpringgTestKit
 
 /// A socket that sends and receives bytes as they are, for what no HTTP client would do.
 final class RawConnection {
-    private let descriptor: Int32
+    let descriptor: Int32
 
     /// - Parameters:
     ///   - port: Of the loopback.

@@ -55,10 +55,20 @@ final class CurlTransfer {
         list = curl_slist_append(list, "Host: " + request.endpoint.authority)
         for field in request.headers { list = curl_slist_append(list, field.name + ": " + field.value) }
         springg_curl_set_pointer(curl, CURLOPT_HTTPHEADER, list)
+        var detour: UnsafeMutablePointer<curl_slist>?
+        defer { curl_slist_free_all(detour) }
+        var url = request.url
+        if request.endpoint.isSecure, let name = request.certificateName {
+            // The name stands in the address, and the connection goes elsewhere.
+            let port = request.endpoint.port ?? 443
+            url = request.url(at: HTTPEndpoint(isSecure: true, host: name, port: port))
+            detour = curl_slist_append(nil, "::\(request.endpoint.host):\(port)")
+        }
+        springg_curl_set_pointer(curl, CURLOPT_CONNECT_TO, detour)
         var message = [CChar](repeating: 0, count: Int(CURL_ERROR_SIZE))
         let code = message.withUnsafeMutableBufferPointer { text in
             springg_curl_set_pointer(curl, CURLOPT_ERRORBUFFER, text.baseAddress)
-            configure(curl, certificates)
+            configure(curl, url, certificates)
             // The callbacks run within this call, so the reference they use needs no count of its own.
             let context = Unmanaged.passUnretained(self).toOpaque()
             for option in [
@@ -78,8 +88,8 @@ final class CurlTransfer {
         return answer
     }
 
-    private func configure(_ curl: UnsafeMutableRawPointer, _ certificates: String?) {
-        springg_curl_set_text(curl, CURLOPT_URL, request.url)
+    private func configure(_ curl: UnsafeMutableRawPointer, _ url: String, _ certificates: String?) {
+        springg_curl_set_text(curl, CURLOPT_URL, url)
         springg_curl_set_text(curl, CURLOPT_PROTOCOLS_STR, "http,https")
         springg_curl_set_long(curl, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         springg_curl_set_long(curl, CURLOPT_PATH_AS_IS, 1)
@@ -88,7 +98,11 @@ final class CurlTransfer {
         springg_curl_set_long(curl, CURLOPT_BUFFERSIZE, CurlTransfer.bufferBytes)
         springg_curl_set_long(curl, CURLOPT_UPLOAD_BUFFERSIZE, CurlTransfer.bufferBytes)
         springg_curl_set_text(curl, CURLOPT_USERAGENT, "springg")
-        if let certificates { springg_curl_set_text(curl, CURLOPT_CAINFO, certificates) }
+        if let certificates {
+            springg_curl_set_text(curl, CURLOPT_CAINFO, certificates)
+            // Else the system's authorities would count beside them.
+            springg_curl_set_pointer(curl, CURLOPT_CAPATH, nil)
+        }
         if !request.usesProxy { springg_curl_set_text(curl, CURLOPT_PROXY, "") }
 
         springg_curl_set_long(curl, CURLOPT_CONNECTTIMEOUT_MS, request.timeouts.connectMilliseconds)

@@ -22,6 +22,8 @@ package struct HTTPRequest: Sendable {
     package var streamsAnswer = false
     /// Bytes of a gathered body; a longer one is a failure.
     package var answerBytesMax = 1 << 20
+    /// The name that the other side's certificate must carry, where that is not the endpoint's host.
+    package var certificateName: String?
     /// Whether a proxy named by the environment is used; never for what only this machine can reach.
     package var usesProxy = true
 
@@ -40,7 +42,10 @@ package struct HTTPRequest: Sendable {
     }
 
     /// The whole address.
-    package var url: String {
+    package var url: String { url(at: endpoint) }
+
+    /// The same at another endpoint.
+    func url(at endpoint: HTTPEndpoint) -> String {
         endpoint.description + path + (query.isEmpty ? "" : "?" + encodedQuery)
     }
 }

@@ -13,7 +13,7 @@ package struct Exchange: Equatable, Sendable {
 
     package let number: UInt64
     package let peer: String
-    package let address: NodeAddress
+    package let address: APIAddress
     package let kind: Kind
 }
 

@@ -1,12 +1,26 @@
 package import SpringgLog
 
+/// Where a node's HTTP API is.
+package struct APIAddress: Hashable, Sendable, CustomStringConvertible {
+    package let node: NodeAddress
+    /// Whether it speaks TLS.
+    package let isSecure: Bool
+
+    package init(_ node: NodeAddress, isSecure: Bool = false) {
+        self.node = node
+        self.isSecure = isSecure
+    }
+
+    package var description: String { (isSecure ? "https://" : "http://") + node.description }
+}
+
 /// Where a member of the cluster takes events.
 package struct PeerAddress: Equatable, Sendable {
     package let name: String
-    /// The HTTP API's address and port; nil while it has none, as when it is starting.
-    package let address: NodeAddress?
+    /// Nil while it has none, as when it is starting.
+    package let address: APIAddress?
 
-    package init(name: String, address: NodeAddress?) {
+    package init(name: String, address: APIAddress?) {
         self.name = name
         self.address = address
     }
@@ -15,7 +29,7 @@ package struct PeerAddress: Equatable, Sendable {
 /// What this node knows of another.
 package struct ReplicationPeer: Sendable {
     package let name: String
-    package internal(set) var address: NodeAddress?
+    package internal(set) var address: APIAddress?
     /// What it said last that it holds; nil before it has said anything.
     package internal(set) var held: VersionVector?
     /// It has this node, as it is now, in the roster on its disk.

@@ -16,6 +16,7 @@ import SpringgLog
 //                                                14  name of the node, in the long form
 //                                                15  origin         16 bytes, as printed
 //                                                16  archives       u8, 1 when it has an archive
+//                                                18  apiIsSecure    u8, 1 when the API speaks TLS
 //                                                17  forgotten      of each: u8 length, name, varint ms
 //                                                20  joined         varint, ms
 //                                                21  life           varint, ms
@@ -31,7 +32,7 @@ extension NodeState {
 
     fileprivate enum Tag: UInt8 {
         case composedAt = 1, apiPort, version, protocols, vectorCount, lastArchivedAt, hlcFloor, writeState, headsHash
-        case digest, heads, omittedHeads, indexDigests, name, origin, archives, forgotten
+        case digest, heads, omittedHeads, indexDigests, name, origin, archives, forgotten, apiIsSecure
         case joined = 20
         case life
     }
@@ -97,6 +98,7 @@ extension NodeState {
             Self.append(&bytes, .joined, varint(joined))
             Self.append(&bytes, .life, varint(life))
         }
+        if apiIsSecure { Self.append(&bytes, .apiIsSecure, [1]) }
         Self.append(&bytes, .hlcFloor, littleEndian(hlcFloor.rawValue))
         Self.append(&bytes, .writeState, [writeState.rawValue])
         var own: [UInt8] = []
@@ -170,6 +172,7 @@ extension NodeState.Decoded {
         case .archives: state.archives = try value.byte() == 1
         case .joined: state.joined = try value.varint()
         case .life: state.life = try value.varint()
+        case .apiIsSecure: state.apiIsSecure = try value.byte() == 1
         case .forgotten: state.forgotten = try value.forgotten(countMax: WireLimits.nodes)
         case .name: name = try value.text(bytesMax: WireLimits.nameBytes)
         }

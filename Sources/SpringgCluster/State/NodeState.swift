@@ -22,6 +22,8 @@ package struct NodeState: Equatable, Sendable {
     package var composedAt: UInt64 = 0
     /// Port of the HTTP API, on the address of the gossip; 0 when unknown.
     package var apiPort: UInt16 = 0
+    /// Whether the API speaks TLS.
+    package var apiIsSecure = false
     /// The program's version.
     package var version = ""
     /// Oldest and newest version of the protocol between nodes that it speaks.

@@ -170,16 +170,51 @@ public final class APIServer: Sendable {
                 throw ChannelError.operationUnsupported
             }
         }
-        let connection = HTTPConnection(worker: worker, peer: RemotePeer(channel.remoteAddress), permit: permit)
+        let peer = RemotePeer(channel.remoteAddress)
+        let connection = HTTPConnection(
+            worker: worker,
+            peer: peer,
+            permit: permit,
+            isSecure: context.limits.certificates != nil
+        )
         var limits = NIOHTTPDecoderLimitConfiguration()
         limits.maxHeaderListSize = self.headBytesMax
         limits.maxHeaderFieldSize = self.headBytesMax
         limits.maxHeaderFieldCount = 100
+        if let certificates = context.limits.certificates {
+            try self.secure(channel, certificates, worker, peer)
+        }
         try channel.pipeline.syncOperations.addHandlers(
             InputObserver(connection),
             ByteToMessageHandler(HTTPRequestDecoder(limitConfiguration: limits)),
             connection
         )
+    }
+
+    /// Puts TLS below what is to come; a handshake costs more than most requests, and counts as one.
+    private static func secure(
+        _ channel: any Channel,
+        _ certificates: TLSCertificates,
+        _ worker: Worker,
+        _ peer: RemotePeer
+    ) throws {
+        let context = worker.context
+        if let limiter = context.limiter, let key = peer.key, !context.limits.trustedProxies.trusts(peer),
+            !limiter.admit(key, now: NIODeadline.now().uptimeNanoseconds)
+        {
+            worker.metrics.hit(.rate)
+            throw ChannelError.operationUnsupported
+        }
+        guard let session = TLSSession(certificates.identity) else {
+            throw ChannelError.operationUnsupported
+        }
+        let handler = TLSHandler(session) { failure in
+            worker.metrics.shookHands(failed: failure != nil)
+            if let failure {
+                context.logger.debug("TLS handshake failed: \(failure)")
+            }
+        }
+        try channel.pipeline.syncOperations.addHandler(handler)
     }
 
     /// Returns once every event loop has done what it had to do before: never, while one hangs.

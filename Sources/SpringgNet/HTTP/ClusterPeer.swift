@@ -65,6 +65,8 @@ struct ClusterPeer {
         if let state = self.state {
             body.raw(",\n        \"api_port\": ")
             body.integer(Int(state.apiPort))
+            body.raw(",\n        \"api_scheme\": ")
+            body.string(state.apiIsSecure ? "https" : "http")
             body.raw(",\n        \"version\": ")
             body.string(state.version)
             body.raw(",\n        \"writes\": ")

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOHTTP1
+import SpringgLog
 import SpringgProjections
 
 /// One client's connection: turns the decoder's parts into requests, one at a time, and sends their answers in order.
@@ -69,6 +70,8 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var isWorkingOff = false
     private var holdsRead = false
     private var sawEndOfInput = false
+    /// Nothing can be asked yet: TLS is being agreed on.
+    private var isShakingHands: Bool
 
     /// True when bytes have come since the last whole request: a request has begun.
     private var hasPartialRequest = false
@@ -77,11 +80,12 @@ final class HTTPConnection: ChannelDuplexHandler {
     private var writeDeadline = NIODeadline.distantFuture
     private var writesInFlight = 0
 
-    init(worker: Worker, peer: RemotePeer, permit: Permit?) {
+    init(worker: Worker, peer: RemotePeer, permit: Permit?, isSecure: Bool) {
         self.worker = worker
         self.peer = peer
         self.permit = permit
-        self.phaseDeadline = NIODeadline.now().after(worker.timeouts.idle)
+        self.isShakingHands = isSecure
+        self.phaseDeadline = NIODeadline.now().after(isSecure ? worker.timeouts.read : worker.timeouts.idle)
     }
 
     /// Names the request being worked on.
@@ -136,6 +140,11 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if event is TLSHandler.Ready {
+            self.isShakingHands = false
+            self.phaseDeadline = NIODeadline.now().after(self.worker.timeouts.idle)
+            return
+        }
         guard let event = event as? ChannelEvent, event == .inputClosed else {
             context.fireUserInboundEventTriggered(event)
             return
@@ -589,6 +598,9 @@ final class HTTPConnection: ChannelDuplexHandler {
             self.refuseRest(RequestError(.gatewayTimeout, "Request timeout", limit: .requestTimeout))
             self.workOff()
         case .idle, .discarding, .blocked, .lingering, .closed:
+            if self.isShakingHands {
+                self.worker.metrics.hit(.readTimeout)
+            }
             self.closeNow()
         }
     }

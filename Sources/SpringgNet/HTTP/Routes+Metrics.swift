@@ -50,6 +50,20 @@ extension Worker {
                 text.histogram(durations, labels[number], histogram, divisor: 1e9)
             }
         }
+        if let certificates = self.context.limits.certificates {
+            let handshakes = "springg_tls_handshakes_total"
+            text.family(handshakes, .counter, "Handshakes of TLS that have ended, by what came of them.")
+            for (place, result) in ["done", "failed"].enumerated() {
+                let count = workers.reduce(0) { $0 + $1.handshakes[place] }
+                text.sample(handshakes, [("result", result)], count)
+            }
+            text.single(
+                "springg_tls_certificate_expiry_timestamp_seconds",
+                .gauge,
+                "When the certificate ends.",
+                certificates.expires
+            )
+        }
         text.single(
             "springg_http_connections",
             .gauge,

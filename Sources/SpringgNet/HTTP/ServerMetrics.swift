@@ -55,6 +55,8 @@ final class WorkerMetrics: Sendable {
     let durations = Histograms(bounds: WorkerMetrics.durationBounds, count: WorkerMetrics.unmatched + 1)
     let answers = Counters(count: (WorkerMetrics.unmatched + 1) * WorkerMetrics.statuses.count)
     let limits = Counters(count: Limit.allCases.count)
+    /// TLS handshakes: done, failed.
+    let handshakes = Counters(count: 2)
     private let open = Counters(count: 1)
     /// For each status code its place in `statuses`: nothing is sought while requests are counted.
     private let places: [UInt8]
@@ -70,6 +72,10 @@ final class WorkerMetrics: Sendable {
 
     func connected(_ change: Int) {
         self.open.add(change, to: 0)
+    }
+
+    func shookHands(failed: Bool) {
+        self.handshakes.add(1, to: failed ? 1 : 0)
     }
 
     func hit(_ limit: Limit) {

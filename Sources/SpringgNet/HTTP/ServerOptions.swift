@@ -8,6 +8,8 @@ public struct ServerOptions: Sendable {
     public var host = "0.0.0.0"
     /// TCP port to listen on; 0 = any free one.
     public var port = 8080
+    /// What the server shows to its clients; nil for HTTP without TLS.
+    public var certificates: TLSCertificates?
     /// Event loops; 0 = one a core.
     public var ioThreads = 0
     /// Threads for searches and other work too long for an event loop; 0 = one a core.

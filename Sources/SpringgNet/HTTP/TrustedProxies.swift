@@ -96,6 +96,9 @@ public struct TrustedProxies: Sendable {
         return RemotePeer(address, isForwarded: true)
     }
 
+    /// True for one of these proxies itself.
+    func trusts(_ peer: RemotePeer) -> Bool { peer.address.map(self.trusts) ?? false }
+
     private func trusts(_ address: ClientAddress) -> Bool {
         self.networks.contains { $0.contains(address) }
     }

@@ -5,7 +5,7 @@ import SpringgLog
 /// Asks one peer over HTTP, on connections that are kept.
 final class PeerClient: Sendable {
     private let client: CurlClient
-    private let token: InternalToken?
+    private let access: PeerAccess
 
     /// Until the connection stands; a node of the same network answers in milliseconds.
     private static let connectMilliseconds = 2_000
@@ -15,11 +15,11 @@ final class PeerClient: Sendable {
     private static let reasonCharactersMax = 200
 
     /// - Parameters:
-    ///   - token: Shown to the peer.
+    ///   - access: Shown to the peer, and what its certificate is checked by.
     ///   - connectionsMax: Requests at once.
-    init(token: InternalToken?, connectionsMax: Int = 1) {
-        self.token = token
-        self.client = CurlClient(connectionsMax: connectionsMax)
+    init(_ access: PeerAccess, connectionsMax: Int = 1) {
+        self.access = access
+        self.client = CurlClient(connectionsMax: connectionsMax, certificates: access.certificates)
     }
 
     /// Sends bytes and returns those of the answer.
@@ -28,7 +28,7 @@ final class PeerClient: Sendable {
     /// - Throws: `PeerFailure` when there is none, or it is no success.
     func post(
         _ path: String,
-        to address: NodeAddress,
+        to address: APIAddress,
         _ body: [UInt8],
         answerBytesMax: Int,
         sent: (@Sendable () -> Void)? = nil
@@ -41,14 +41,14 @@ final class PeerClient: Sendable {
     }
 
     /// Asks for bytes.
-    func get(_ path: String, from address: NodeAddress, answerBytesMax: Int) throws(PeerFailure) -> [UInt8] {
+    func get(_ path: String, from address: APIAddress, answerBytesMax: Int) throws(PeerFailure) -> [UInt8] {
         try self.send(self.request("GET", path, to: address, answerBytesMax: answerBytesMax))
     }
 
     /// Brings events to a peer; returns what it holds then.
     func ship(
         _ shipment: Shipment,
-        to address: NodeAddress,
+        to address: APIAddress,
         sent: (@Sendable () -> Void)? = nil
     ) throws(PeerFailure) -> VectorMessage {
         let answer = try self.post(
@@ -68,12 +68,13 @@ final class PeerClient: Sendable {
     /// Ends what is under way.
     func close() { self.client.close() }
 
-    private func request(_ method: String, _ path: String, to address: NodeAddress, answerBytesMax: Int) -> HTTPRequest
-    {
-        let host = address.address.isIPv4 ? "\(address.address)" : "[\(address.address)]"
-        let endpoint = HTTPEndpoint(isSecure: false, host: host, port: Int(address.port))
+    private func request(_ method: String, _ path: String, to address: APIAddress, answerBytesMax: Int) -> HTTPRequest {
+        let ip = address.node.address
+        let host = ip.isIPv4 ? "\(ip)" : "[\(ip)]"
+        let endpoint = HTTPEndpoint(isSecure: address.isSecure, host: host, port: Int(address.node.port))
         var request = HTTPRequest(method, endpoint, path: path)
-        if let token { request.headers.append(token.header) }
+        request.certificateName = self.access.certificateName
+        if let token = self.access.token { request.headers.append(token.header) }
         request.timeouts.connectMilliseconds = Self.connectMilliseconds
         request.timeouts.stallSeconds = Self.stallSeconds
         request.answerBytesMax = answerBytesMax

@@ -23,14 +23,14 @@ final class PeerLink: @unchecked Sendable {
 
     /// - Parameters:
     ///   - database: Whose log is shipped.
-    ///   - token: Shown to the peer.
+    ///   - access: With what this node comes to the peer.
     ///   - mayRun: Whether full batches may follow each other without a pause; not where their bytes are bounded.
     ///   - cluster: Who the members are, and where this node stands with them.
     ///   - peer: The peer's name.
     ///   - report: Told what came of each exchange.
     init(
         _ database: Database,
-        token: InternalToken?,
+        access: PeerAccess,
         mayRun: Bool,
         _ cluster: ClusterService,
         peer: String,
@@ -41,7 +41,7 @@ final class PeerLink: @unchecked Sendable {
         self.cluster = cluster
         self.peer = peer
         self.report = report
-        self.client = PeerClient(token: token, connectionsMax: ShippingLanes.count)
+        self.client = PeerClient(access, connectionsMax: ShippingLanes.count)
         self.reader = ShipmentReader(database.log, from: cluster.sender(withRoster: false).name)
     }
 
@@ -99,12 +99,12 @@ final class PeerLink: @unchecked Sendable {
         }
     }
 
-    private func ship(_ shipment: Shipment, to address: NodeAddress) throws -> ExchangeOutcome {
+    private func ship(_ shipment: Shipment, to address: APIAddress) throws -> ExchangeOutcome {
         let message = try self.client.ship(shipment, to: address)
         return .answered(message, events: shipment.events, bytes: shipment.bytes, gaps: shipment.gaps)
     }
 
-    private func pull(from address: NodeAddress) throws -> ExchangeOutcome {
+    private func pull(from address: APIAddress) throws -> ExchangeOutcome {
         var question = VectorMessage(origin: self.database.origin, vector: self.database.versionVector)
         question.sender = self.cluster.sender(withRoster: false)
         let answer = try self.client.post(

@@ -5,17 +5,17 @@ import SpringgLog
 /// The snapshot of a peer as an object store that can only be read: what a restore takes.
 final class PeerStore: ObjectStore {
     private let client: PeerClient
-    private let address: NodeAddress
+    private let address: APIAddress
     private let manifestKey: ObjectKey
     private let manifest: [UInt8]
 
     let location: String
 
-    init(_ client: PeerClient, _ address: NodeAddress, manifest: [UInt8]) throws {
+    init(_ client: PeerClient, _ address: APIAddress, manifest: [UInt8]) throws {
         self.client = client
         self.address = address
         self.manifest = manifest
-        self.location = "http://\(address)/internal/snapshot"
+        self.location = "\(address)/internal/snapshot"
         self.manifestKey = try SnapshotManifest.key(try SnapshotManifest(decoding: manifest, from: self.location).id)
     }
 

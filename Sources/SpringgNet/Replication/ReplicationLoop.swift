@@ -9,7 +9,7 @@ import SpringgProjections
 final class ReplicationLoop {
     private let database: Database
     private let options: ReplicationOptions
-    private let token: InternalToken?
+    private let access: PeerAccess
     private let cluster: ClusterService
     private let logger: Logger
     private let inbox: ReplicationInbox
@@ -40,7 +40,7 @@ final class ReplicationLoop {
     init(
         _ database: Database,
         _ options: ReplicationOptions,
-        token: InternalToken?,
+        access: PeerAccess,
         cluster: ClusterService,
         expectsPeers: Bool,
         _ logger: Logger,
@@ -51,7 +51,7 @@ final class ReplicationLoop {
     ) {
         self.database = database
         self.options = options
-        self.token = token
+        self.access = access
         self.cluster = cluster
         self.logger = logger
         self.inbox = inbox
@@ -170,7 +170,7 @@ final class ReplicationLoop {
     private func link(_ peer: String) -> PeerLink {
         if let link = self.links[peer]?.link { return link }
         let mayRun = self.options.bytesPerSecond == nil
-        let link = PeerLink(self.database, token: self.token, mayRun: mayRun, self.cluster, peer: peer) {
+        let link = PeerLink(self.database, access: self.access, mayRun: mayRun, self.cluster, peer: peer) {
             [inbox] exchange, outcome in
             inbox.post(.ended(exchange, outcome))
         }

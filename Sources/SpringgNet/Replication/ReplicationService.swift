@@ -18,7 +18,7 @@ package final class ReplicationService: Sendable {
     /// - Parameters:
     ///   - database: Opened with `holdsCommands`: commands are taken once it is clear under which origin.
     ///   - options: Sizes and intervals.
-    ///   - secret: What tokens of nodes are signed with; nil for none.
+    ///   - access: With what this node comes to the others.
     ///   - cluster: Who the members are, and where this node stands with them.
     ///   - expectsPeers: There are others, whether they can be found or not.
     ///   - logger: Gets a line for each peer that stops answering or answers again, and for what needs a person.
@@ -27,7 +27,7 @@ package final class ReplicationService: Sendable {
     package init(
         _ database: Database,
         options: ReplicationOptions = ReplicationOptions(),
-        secret: String?,
+        access: PeerAccess,
         cluster: ClusterService,
         expectsPeers: Bool,
         logger: Logger,
@@ -41,7 +41,7 @@ package final class ReplicationService: Sendable {
             let loop = ReplicationLoop(
                 database,
                 options,
-                token: InternalToken(secret: secret),
+                access: access,
                 cluster: cluster,
                 expectsPeers: expectsPeers,
                 logger,

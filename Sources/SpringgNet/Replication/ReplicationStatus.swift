@@ -5,7 +5,7 @@ package import SpringgLog
 package struct ReplicationStatus: Sendable {
     package struct Peer: Sendable {
         package let name: String
-        package let address: NodeAddress?
+        package let address: APIAddress?
         /// Events that this node holds and the peer lacks; nil before the peer has said what it holds.
         package let lagEvents: UInt64?
         /// Seconds for which it has lacked the oldest of this node's own.

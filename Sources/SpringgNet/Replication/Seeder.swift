@@ -17,8 +17,8 @@ package struct Seeder {
     private static let pauseMicroseconds: UInt32 = 250_000
     private static let manifestBytesMax = 64 << 20
 
-    package init(secret: String?, logger: Logger) {
-        self.client = PeerClient(token: InternalToken(secret: secret))
+    package init(_ access: PeerAccess, logger: Logger) {
+        self.client = PeerClient(access)
         self.logger = logger
     }
 
@@ -28,7 +28,7 @@ package struct Seeder {
     /// - Returns: what was restored; nil when the logs suffice, or nobody has anything.
     /// - Throws: when a snapshot is needed and no peer gave one.
     package func seed(_ dataPath: String, from peers: [PeerAddress]) throws -> RestoreReport? {
-        var sources: [(name: String, address: NodeAddress)] = []
+        var sources: [(name: String, address: APIAddress)] = []
         for peer in peers {
             guard let address = peer.address, let isOutOfReach = self.isOutOfReach(address) else { continue }
             guard isOutOfReach else { return nil }
@@ -50,7 +50,7 @@ package struct Seeder {
     }
 
     /// Whether events are missing in the peer's log; nil when it does not answer.
-    private func isOutOfReach(_ address: NodeAddress) -> Bool? {
+    private func isOutOfReach(_ address: APIAddress) -> Bool? {
         let nothing = VectorMessage(origin: .none, vector: VersionVector()).encoded
         guard
             let answer = try? self.client.post(
@@ -65,7 +65,7 @@ package struct Seeder {
         }
     }
 
-    private func restore(_ dataPath: String, from address: NodeAddress) throws -> RestoreReport {
+    private func restore(_ dataPath: String, from address: APIAddress) throws -> RestoreReport {
         let store = try PeerStore(self.client, address, manifest: try self.manifest(address))
         var source = RestoreSource()
         try source.add(store.location, fileSystem: PosixFileSystem()) { _ in store }
@@ -79,7 +79,7 @@ package struct Seeder {
         )
     }
 
-    private func manifest(_ address: NodeAddress) throws(PeerFailure) -> [UInt8] {
+    private func manifest(_ address: APIAddress) throws(PeerFailure) -> [UInt8] {
         let deadline = time(nil) + Self.snapshotSeconds
         while true {
             let manifest = try self.client.post(

@@ -32,7 +32,7 @@ final class ShippingLanes {
     /// Blocking. The outcome is that of all batches together.
     func run(
         _ first: Shipment,
-        to address: NodeAddress,
+        to address: APIAddress,
         bytesMax: Int,
         next: () -> Shipment?
     ) -> ExchangeOutcome {
@@ -95,12 +95,12 @@ final class ShippingLanes {
 /// A batch on its way.
 private final class Parcel: Sendable {
     let shipment: Shipment
-    let address: NodeAddress
+    let address: APIAddress
     /// Given when all of it has left this node, or never will.
     let left = Answered<Void>()
     let answer = Answered<Result<VectorMessage, PeerFailure>>()
 
-    init(_ shipment: Shipment, _ address: NodeAddress) {
+    init(_ shipment: Shipment, _ address: APIAddress) {
         self.shipment = shipment
         self.address = address
     }

@@ -28,7 +28,12 @@ struct ClusterCommand: ParsableCommand {
 
     /// What all of them need to reach a node.
     struct Options: ParsableArguments {
-        @Option(help: ArgumentHelp("Ask the node at this address of its API.", valueName: "host:port"))
+        @Option(
+            help: ArgumentHelp(
+                "Ask the node at this address of its API, https://HOST:PORT too.",
+                valueName: "host:port"
+            )
+        )
         var node: String?
 
         @Flag(help: "Print JSON.")
@@ -51,15 +56,10 @@ struct ClusterCommand: ParsableCommand {
         }
 
         static func node(at text: String, _ settings: Configuration) throws -> RunningNode {
-            guard let seed = NamedSeed(text, defaultPort: settings[Keys.port]) else {
-                throw ValidationError("\(text) is no address: give HOST:PORT")
+            guard let url = NodeURL(text, settings) else {
+                throw ValidationError("\(text) is no address: give HOST:PORT or https://HOST:PORT")
             }
-            return RunningNode(
-                address: seed.host,
-                port: Int(seed.port),
-                secret: settings[Keys.jwtSecret],
-                advice: "is it running, and does its API listen there?"
-            )
+            return RunningNode(url, settings, advice: "is it running, and does its API listen there?")
         }
     }
 

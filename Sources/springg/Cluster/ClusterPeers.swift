@@ -6,6 +6,7 @@ struct ClusterPeers {
         let name: String
         let address: String
         let port: Int64
+        let scheme: String
         let status: String
         let vectors: Int64
         let lag: Int64?
@@ -17,7 +18,10 @@ struct ClusterPeers {
         let archived: String
 
         /// Where its API is.
-        var api: String { address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)" }
+        var api: String {
+            let host = address.contains(":") ? "[\(address)]:\(port)" : "\(address):\(port)"
+            return scheme == "https" ? "https://" + host : host
+        }
     }
 
     /// The node that answered.
@@ -47,6 +51,7 @@ struct ClusterPeers {
                 name: name,
                 address: peer["ip"]?.string ?? "",
                 port: peer["api_port"]?.integer ?? 0,
+                scheme: peer["api_scheme"]?.string ?? "http",
                 status: peer["status"]?.string ?? "",
                 vectors: peer["vector_count"]?.integer ?? 0,
                 lag: peer["lag_events"]?.integer,
