@@ -1,7 +1,7 @@
 // The portable form of an event. Its bytes never change: not on another node, not in the archive, not on the wire.
 //
 //  0  u32  payload length in bytes, without padding
-//  4  u8   envelope format version, 1
+//  4  u8   envelope format version: 1, or 2 when the payload's last 32 bytes are those of a trace (TraceContext)
 //  5  u8   kind (EventKind)
 //  6  u16  flags, 0
 //  8  16   origin, as printed
@@ -23,8 +23,10 @@ public struct Envelope {
     package static let headerBytes = 64
     /// Bytes behind the padded payload.
     package static let trailerBytes = 16
-    /// The format this code writes.
+    /// The format of an event without a trace, which every version of this code reads.
     package static let formatVersion: UInt8 = 1
+    /// The format of one whose payload ends with a `TraceContext`.
+    package static let tracedVersion: UInt8 = 2
 
     /// The whole envelope.
     public let bytes: UnsafeRawBufferPointer
@@ -49,8 +51,11 @@ public struct Envelope {
             bytes.integer(UInt32.self, at: checked + 4) == 0
         else { return .checksum }
         // Only behind the checksum does another version mean a newer writer instead of damage.
-        let version = bytes.integer(UInt8.self, at: 4)
-        return version == formatVersion ? nil : .formatVersion(version)
+        switch bytes.integer(UInt8.self, at: 4) {
+        case formatVersion: return nil
+        case tracedVersion: return payloadBytes < TraceContext.byteCount ? .length : nil
+        case let version: return .formatVersion(version)
+        }
     }
 
     /// Views bytes in which `flaw` has found none.
@@ -70,9 +75,14 @@ public struct Envelope {
     public var seen: EventVersion {
         EventVersion(hlc: HLC(bytes.integer(UInt64.self, at: 40)), origin: bytes.origin(at: 48))
     }
-    /// The payload without padding.
-    public var payload: UnsafeRawBufferPointer {
-        bytes.part(Envelope.headerBytes, Int(bytes.integer(UInt32.self, at: 0)))
+    /// The payload without trace and padding.
+    public var payload: UnsafeRawBufferPointer { bytes.part(Envelope.headerBytes, payloadEnd - Envelope.headerBytes) }
+    /// The trace of the request that the event comes from, if that named one.
+    public var trace: TraceContext? { isTraced ? TraceContext(bytes, at: payloadEnd) : nil }
+
+    private var isTraced: Bool { bytes.integer(UInt8.self, at: 4) == Envelope.tracedVersion }
+    private var payloadEnd: Int {
+        Envelope.headerBytes + Int(bytes.integer(UInt32.self, at: 0)) - (isTraced ? TraceContext.byteCount : 0)
     }
     /// The running hash of the origin, this event included.
     public var chain: UInt64 { bytes.integer(UInt64.self, at: bytes.count - Envelope.trailerBytes) }
@@ -107,14 +117,19 @@ public final class EncodedEvent: @unchecked Sendable {
     package var recordBytes: Int { storage.count }
     package var record: UnsafeRawBufferPointer { UnsafeRawBufferPointer(storage) }
 
-    private init(kind: EventKind, payloadBytes: Int, fill: (UnsafeMutableRawBufferPointer) -> Void) {
+    private init(
+        kind: EventKind,
+        payloadBytes: Int,
+        version: UInt8 = Envelope.formatVersion,
+        fill: (UnsafeMutableRawBufferPointer) -> Void
+    ) {
         precondition(payloadBytes <= EventLimits.payloadBytesMax, "payload of \(payloadBytes) bytes")
         let envelopeBytes = Envelope.size(payloadBytes: payloadBytes)
         storage = .allocate(byteCount: Frame.headerBytes + envelopeBytes, alignment: 64)
         self.kind = kind
         let envelope = UnsafeMutableRawBufferPointer(rebasing: storage[Frame.headerBytes...])
         envelope.store(UInt32(payloadBytes), at: 0)
-        envelope.store(Envelope.formatVersion, at: 4)
+        envelope.store(version, at: 4)
         envelope.store(kind.rawValue, at: 5)
         envelope.store(UInt16(0), at: 6)
         let payload = UnsafeMutableRawBufferPointer(rebasing: envelope[Envelope.headerBytes...].prefix(payloadBytes))
@@ -128,9 +143,18 @@ public final class EncodedEvent: @unchecked Sendable {
     package var payloadBytes: Int { payload.count }
 
     /// Payload of the event.
-    package var payload: UnsafeRawBufferPointer {
-        let envelope = UnsafeRawBufferPointer(rebasing: storage[Frame.headerBytes...])
-        return envelope.part(Envelope.headerBytes, Int(envelope.integer(UInt32.self, at: 0)))
+    package var payload: UnsafeRawBufferPointer { envelope.payload }
+
+    /// The same event with the trace of the request that it comes from; not stamped yet.
+    package func traced(by trace: TraceContext) -> EncodedEvent {
+        let payload = payload
+        return EncodedEvent(
+            kind: kind,
+            payloadBytes: payload.count + TraceContext.byteCount,
+            version: Envelope.tracedVersion
+        ) { bytes in
+            trace.write(to: bytes, at: bytes.store(payload, at: 0))
+        }
     }
 
     /// Encodes `EventKind.vectorPut`.

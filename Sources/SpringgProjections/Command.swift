@@ -12,12 +12,15 @@ public enum Command: Sendable {
     case delete(index: IndexName, id: VectorID)
     /// Name this moment; a name that is taken moves only with `moving`.
     case mark(MarkName, moving: Bool)
+    /// Do this, and keep with the event to which trace the request belongs.
+    indirect case traced(Command, by: TraceContext)
 
     /// Bytes of the record that the command becomes, at most.
     package var recordBytesMax: Int {
         switch self {
         case .put(let row, _): row.event.recordBytes
         case .createIndex, .deleteIndex, .delete, .mark: EncodedEvent.rowlessRecordBytesMax
+        case .traced(let command, _): command.recordBytesMax + TraceContext.byteCount
         }
     }
 }

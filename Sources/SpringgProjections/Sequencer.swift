@@ -151,6 +151,11 @@ struct Sequencer {
             let version = tick(wall)
             marks[name] = version
             return .success(Admission(event: .mark(name: name.description), version: version, seen: standing))
+
+        case .traced(let command, let trace):
+            return admit(command, over: state, wall: wall).map { admission in
+                Admission(event: admission.event.traced(by: trace), version: admission.version, seen: admission.seen)
+            }
         }
     }
 

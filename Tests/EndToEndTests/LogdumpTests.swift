@@ -31,6 +31,24 @@ extension EndToEnd {
             try result.output.split(separator: "\n").map { try JSONValue(text: String($0)) }
         }
 
+        @Test func showNamesTheTraceOfARequest() throws {
+            let api = try API()
+            try api.createIndex("docs", 8)
+            let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            let traced = try api.http.request(
+                "DELETE",
+                "/api/indexes/docs",
+                headers: [(name: "traceparent", value: trace)]
+            )
+            #expect(traced.status == 200)
+            let shown = try lines(try Logdump.run("show", api.node.dataPath, "--json"))
+            #expect(shown.map { $0["traceparent"]?.string } == [nil, trace])
+            #expect(try Logdump.run("verify", api.node.dataPath).status == .exited(0))
+            // Such an event is read back as any other.
+            try api.crashAndRestart()
+            #expect(try api.get("/api/indexes/docs/stats").status == 404)
+        }
+
         @Test func showFiltersWhatItPrints() throws {
             let api = try filled()
             let path = api.node.dataPath

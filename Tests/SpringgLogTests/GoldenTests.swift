@@ -127,4 +127,36 @@ struct GoldenTests {
         }
         #expect(names == ["before-migration"])
     }
+
+    @Test("an event of a trace is written and read as it always was")
+    func trace() throws {
+        let disk = SimulatedFileSystem()
+        let (_, writer, _, _) = try LogHarness.open(disk, LogHarness.options(segmentBytes: 1024))
+        let trace = try #require(TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+        for (number, name) in ["one", "four"].enumerated() {
+            // Payloads of which one needs padding behind the trace, and one none.
+            _ = try writer.stage(
+                EncodedEvent.mark(name: name).traced(by: trace),
+                hlc: HLC(milliseconds: 1_700_000_000_000, counter: UInt16(number)),
+                seen: .none
+            )
+        }
+        try writer.commit()
+        writer.close()
+        let bytes = try #require(disk.contents(GoldenTests.segmentName))
+        if let target = getenv("SPRINGG_WRITE_GOLDEN") {
+            let file = try PosixFileSystem().open(String(cString: target) + "/segment-v1-trace.seg", .create)
+            try bytes.withUnsafeBytes { try file.write($0, at: 0) }
+        }
+        let known = try GoldenTests.golden("segment-v1-trace.seg")
+        #expect(bytes == known)
+        let kept = SimulatedFileSystem()
+        kept.setContents(GoldenTests.segmentName, known)
+        var lines: [String] = []
+        _ = try LogScan(directory: LogHarness.directory, fileSystem: kept).run { record throws(LogError) in
+            guard case .mark(let name)? = record.envelope.event else { return }
+            lines.append("\(name) \(record.envelope.trace.map { "\($0)" } ?? "none")")
+        }
+        #expect(lines == ["one \(trace)", "four \(trace)"])
+    }
 }

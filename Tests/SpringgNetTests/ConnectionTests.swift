@@ -187,7 +187,7 @@ import Testing
             #expect(preflight.header("access-control-allow-methods") == "GET, POST, PUT, DELETE, OPTIONS")
             #expect(
                 preflight.header("access-control-allow-headers")
-                    == "Accept, Authorization, Content-Type, X-Request-Id, X-Springg-After"
+                    == "Accept, Authorization, Content-Type, Traceparent, X-Request-Id, X-Springg-After"
             )
             #expect(preflight.header("access-control-max-age") == "300")
             let refused = try client.request("GET", "/api/indexes", headers: [(name: "Origin", value: "null")])
@@ -333,9 +333,15 @@ import Testing
             #expect(try client.request("GET", "/api/indexes").status == 401)
             let named = headers + [(name: "X-Request-Id", value: "watch-me")]
             #expect(try client.request("GET", "/api/indexes", headers: named).status == 200)
+            let traced =
+                named + [
+                    (name: "traceparent", value: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+                ]
+            #expect(try client.request("GET", "/api/indexes", headers: traced).status == 200)
         }
         let written = lines.withLock { $0 }
         #expect(written.contains { $0.hasSuffix("request_id=watch-me") })
+        #expect(written.contains { $0.hasSuffix("request_id=watch-me trace_id=0af7651916cd43dd8448eb211c80319c") })
         #expect(written.contains { $0.hasPrefix("GET /api/indexes 200 ") && $0.contains("µs request_id=") })
         #expect(written.contains { $0.hasPrefix("GET /api/indexes 401 ") })
         #expect(!written.contains { $0.contains(token) || $0.contains(TestServer.secret) })

@@ -69,4 +69,41 @@ import Testing
             #expect(connection.receiveAll().contains("\r\nX-Request-Id: "))
         }
     }
+
+    @Test func theTraceOfARequestIsKeptWithItsEvents() async throws {
+        try await TestServer.run { server throws in
+            let client = server.client()
+            func trace(_ number: Int) -> String { "00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333\(number)-01" }
+            func send(
+                _ method: String,
+                _ path: String,
+                _ body: String?,
+                _ traces: String...,
+                type: String? = nil
+            ) throws {
+                var headers = traces.map { (name: "traceparent", value: $0) }
+                if let type { headers.append((name: "Content-Type", value: type)) }
+                let answer = try client.request(method, path, body, headers: headers)
+                #expect(answer.status == 200, "\(answer.text)")
+                let isOne = traces.count == 1 && traces[0].hasPrefix("00-0")
+                #expect(answer.header("traceparent") == (isOne ? traces[0] : nil))
+            }
+            try send("POST", "/api/indexes/a", #"{"dimensions":2}"#, trace(1))
+            try send("POST", "/api/indexes/a/vectors", #"{"id":"1","vector":[1,2]}"#, trace(2))
+            try send("PUT", "/api/indexes/a/vectors/1", #"{"vector":[1,3]}"#, trace(3))
+            let rows = #"{"vectors":[{"id":"2","vector":[1,2]},{"id":"3","vector":[1,2]}]}"#
+            try send("POST", "/api/indexes/a/vectors/bulk", rows, trace(4))
+            let line = #"{"id":"4","vector":[1,2]}"#
+            try send("POST", "/api/indexes/a/vectors/bulk", line, trace(5), type: "application/x-ndjson")
+            try send("POST", "/api/marks", #"{"name":"m"}"#, trace(6))
+            try send("DELETE", "/api/indexes/a/vectors/1", nil, trace(7))
+            // Bad ones, two, and none are none; the connection remembers nothing.
+            try send("DELETE", "/api/indexes/a/vectors/2", nil, "nonsense")
+            try send("DELETE", "/api/indexes/a/vectors/3", nil, trace(8), trace(9))
+            try send("DELETE", "/api/indexes/a/vectors/4", nil)
+            let events = try #require(try client.request("GET", "/api/events").data().array)
+            let kept = events.reversed().map { $0["traceparent"]?.string }
+            #expect(kept == [1, 2, 3, 4, 4, 5, 6, 7].map(trace) + [nil, nil, nil])
+        }
+    }
 }

@@ -70,6 +70,7 @@ package struct RecordText {
         case nil: break
         }
         if envelope.seen != .none { line.string("seen", "\(envelope.seen)") }
+        if let trace = envelope.trace { line.string("traceparent", "\(trace)") }
         line.number("bytes", record.recordBytes)
         return line
     }

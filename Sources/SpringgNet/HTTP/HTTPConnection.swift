@@ -89,7 +89,9 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     /// Names the request being worked on.
-    var ticket: Ticket { Ticket(connection: self.number, request: self.requestNumber) }
+    var ticket: Ticket {
+        Ticket(connection: self.number, request: self.requestNumber, trace: self.answerContext.trace)
+    }
 
     /// The address of this node that the client reached.
     var localAddress: String { self.context?.channel.localAddress?.ipAddress ?? "127.0.0.1" }
@@ -284,6 +286,9 @@ final class HTTPConnection: ChannelDuplexHandler {
         let requestID = head.headers.first(name: "x-request-id")
         self.answerContext.requestID =
             requestID.flatMap { RequestID.accepted($0) ? $0 : nil } ?? self.worker.requestIDs.next()
+        let traces = head.headers["traceparent"]
+        // Who sends two says nothing.
+        self.answerContext.trace = traces.count == 1 ? TraceContext(traceparent: traces[0]) : nil
         // The decoder stops after a request to change the protocol, and we know no other.
         let wantsUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
         self.answerContext.keepAlive = head.isKeepAlive && !wantsUpgrade && !self.worker.isDraining
@@ -569,10 +574,11 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func log(_ head: HTTPRequestHead?, _ status: HTTPResponseStatus) {
         let microseconds = (NIODeadline.now() - self.started).nanoseconds / 1000
         let request = head.map { "\($0.method.rawValue) \($0.uri)" } ?? "-"
-        self.worker.context.logger.debug(
-            "\(request) \(status.code) \(microseconds)µs",
-            metadata: ["request_id": "\(self.answerContext.requestID)"]
-        )
+        var metadata: Logger.Metadata = ["request_id": "\(self.answerContext.requestID)"]
+        if let trace = self.answerContext.trace {
+            metadata["trace_id"] = "\(trace.traceID)"
+        }
+        self.worker.context.logger.debug("\(request) \(status.code) \(microseconds)µs", metadata: metadata)
     }
 
     // MARK: Ends

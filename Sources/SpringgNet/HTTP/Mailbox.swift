@@ -1,5 +1,6 @@
 import NIOCore
 import SpringgCluster
+import SpringgLog
 import SpringgProjections
 import Synchronization
 
@@ -9,6 +10,8 @@ struct Ticket: Sendable {
     let request: UInt64
     /// What a write has to reach before it is answered.
     var ack = AckLevel.local
+    /// The trace that the request belongs to, as far as its client says.
+    var trace: TraceContext?
 }
 
 /// What a request was waiting for.

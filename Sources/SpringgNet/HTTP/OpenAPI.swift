@@ -258,6 +258,7 @@ enum OpenAPI {
                      "time": {"type": "string"},
                      "origin": {"type": "string"},
                      "sequence": {"type": "integer", "minimum": 0},
+                     "traceparent": {"type": "string"},
                      "kind": {
                       "enum": ["index_created", "index_deleted", "vector_put", "vector_deleted", "mark", "unknown"]
                      },

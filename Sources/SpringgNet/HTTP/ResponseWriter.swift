@@ -233,6 +233,8 @@ struct HeadEncoder {
         var hasOrigin = false
         /// See `RequestID`; checked, so that it cannot end its line.
         var requestID = ""
+        /// What the request said of its trace, if that is anything.
+        var trace: TraceContext?
     }
 
     mutating func encode(_ answer: Answer, _ context: Context) -> [UInt8] {
@@ -256,6 +258,10 @@ struct HeadEncoder {
         self.head.append(contentsOf: self.date)
         self.add("\r\nX-Request-Id: ")
         self.head.append(contentsOf: context.requestID.utf8)
+        if let trace = context.trace {
+            self.add("\r\nTraceparent: ")
+            self.head.append(contentsOf: trace.description.utf8)
+        }
         if context.hasOrigin {
             self.addCrossOrigin(isPreflight: answer.isPreflight)
         }
@@ -286,7 +292,8 @@ struct HeadEncoder {
             return
         }
         self.add("\r\nAccess-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS")
-        self.add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, X-Request-Id, X-Springg-After")
+        self.add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, Traceparent, X-Request-Id")
+        self.add(", X-Springg-After")
         self.add("\r\nAccess-Control-Max-Age: 300")
     }
 

@@ -68,6 +68,10 @@ extension ResponseWriter {
         self.string(envelope.origin.description)
         self.raw(#","sequence":"#)
         self.integer(Int(clamping: envelope.sequence.rawValue))
+        if let trace = envelope.trace {
+            self.raw(#","traceparent":"#)
+            self.string(trace.description)
+        }
         switch envelope.event {
         case .indexCreated(let name, let dimensions, _)?:
             self.raw(#","kind":"index_created","index":"#)

@@ -36,7 +36,8 @@ extension ServerContext {
             return mailbox.post(ticket, .written(pending, commands.map { _ in .failure(.readOnly(refusal)) }, nil))
         }
         let (acks, timeout) = (self.acks, self.ackTimeout)
-        self.database.submit(commands) { results in
+        let traced = ticket.trace.map { trace in commands.map { Command.traced($0, by: trace) } }
+        self.database.submit(traced ?? commands) { results in
             guard var receipt = WriteReceipt(results) else {
                 return mailbox.post(ticket, .written(pending, results, nil))
             }
