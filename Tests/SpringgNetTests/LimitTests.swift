@@ -31,6 +31,30 @@ import Testing
         }
     }
 
+    @Test func nodesAreNotCountedAndWhoeverElseAsksForTheirPathsIs() async throws {
+        let token = JSONWebToken.sign(
+            claims: #"{"iss":"springg","permissions":["internal"]}"#,
+            secret: TestServer.secret
+        )
+        for (path, authorization, first) in [
+            ("/internal/log", "Bearer \(token)", 400), ("/internal/log", "", 401), ("/internal/log", "Bearer x", 401),
+            ("/internal/snapshot", "Bearer \(token)x", 401), ("/internal/logs", "Bearer \(token)", 404),
+        ] {
+            try await TestServer.run({
+                $0.rateLimitPerSecond = 1; $0.rateLimitBurst = 5; $0.jwtSecret = TestServer.secret
+            }) { server throws in
+                let client = server.client()
+                let headers = authorization.isEmpty ? [] : [(name: "Authorization", value: authorization)]
+                let statuses = try (0..<40).map { _ in
+                    try client.request("POST", path, headers: headers, body: Array("{}".utf8)).status
+                }
+                #expect(statuses.first == first, "\(path) \(authorization)")
+                let limited = statuses.filter { $0 == 429 }.count
+                #expect(first == 400 ? limited == 0 : limited > 25, "\(path) \(authorization): \(statuses)")
+            }
+        }
+    }
+
     // MARK: Connections
 
     @Test func oneConnectionTooManyIsClosedAndMakesRoomWhenOneGoes() async throws {

@@ -44,7 +44,7 @@ extension Worker {
     ) throws(RequestError) -> Admission {
         endpoint = nil
         let peer = self.context.limits.trustedProxies.client(head.headers, from: peer)
-        if let limiter = self.context.limiter, !Router.isBetweenNodes(head.uri), let key = peer.key,
+        if let limiter = self.context.limiter, let key = peer.key, !self.isFromNode(head, peer),
             !limiter.admit(key, now: now.uptimeNanoseconds)
         {
             var answer = Answer.text(.tooManyRequests, "Rate limit exceeded")
@@ -75,6 +75,18 @@ extension Worker {
         case .malformed:
             throw .badRequest("malformed path: a % must be followed by two hex digits")
         }
+    }
+
+    /// True for what a node with its token sends: a limit of requests a second would cut replication off.
+    ///
+    /// Whoever else asks for those paths is counted, so that nobody tries tokens faster than requests.
+    private func isFromNode(_ head: HTTPRequestHead, _ peer: RemotePeer) -> Bool {
+        guard Router.isBetweenNodes(head.uri),
+            case .target(let target) = Router.route(method: head.method, uri: head.uri)
+        else {
+            return false
+        }
+        return (try? self.authorize(target, head, from: peer)) != nil
     }
 
     private func authorize(

@@ -111,7 +111,7 @@ package enum Router {
         return .methodNotAllowed(allow: methods.joined(separator: ", "))
     }
 
-    /// True for what nodes send each other all the time: a limit of requests a second would cut them off, a token does not.
+    /// True for what nodes send each other all the time; a token has to show that it is a node.
     static func isBetweenNodes(_ uri: String) -> Bool {
         uri.hasPrefix("/internal/log") || uri.hasPrefix("/internal/snapshot")
     }
