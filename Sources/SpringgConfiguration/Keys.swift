@@ -196,6 +196,12 @@ public enum Keys {
         "Addresses and networks (10.0.0.0/8), separated by commas, of proxies whose X-Forwarded-For is believed: "
             + "rate_limit_per_second then counts the clients behind them."
     )
+    /// Size of a request's head.
+    public static let maxHeaderKB = ConfigurationKey(
+        "max_header_kb",
+        64,
+        "Largest head of a request, its target and headers, in KiB, 0 to 1024; larger ones are answered 431. 0 = off."
+    ) { (0...1024).contains($0) ? nil : "invalid max_header_kb: \($0) (must be 0 to 1024)" }
     /// Connections open at once.
     public static let maxConnections = limit("max_connections", 4096, "Connections open at once.")
 
@@ -450,6 +456,7 @@ public enum Keys {
         logWriteZerosAhead, logRetention, logRetentionMB, maxDiskMB, persistenceInterval, maxVectorsPerIndex,
         maxUnindexedRows, maxMemoryMB, recallProbe, maxConcurrentBulkRequests,
         bulkCPUThresholdPercent, maxSearchWait, rateLimitPerSecond, rateLimitBurst, trustedProxies, maxBodyMB,
+        maxHeaderKB,
         maxConnections,
         requestTimeout,
         readTimeout, writeTimeout, idleTimeout, shutdownGrace, ioThreads, searchThreads, indexingThreads, measureStages,

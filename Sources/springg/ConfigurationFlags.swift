@@ -48,6 +48,7 @@ struct ConfigurationFlags: ParsableArguments {
     @Option(Keys.rateLimitBurst) var rateLimitBurst: String?
     @Option(Keys.trustedProxies) var trustedProxies: String?
     @Option(Keys.maxBodyMB) var maxBodyMB: String?
+    @Option(Keys.maxHeaderKB) var maxHeaderKB: String?
     @Option(Keys.maxConnections) var maxConnections: String?
     @Option(Keys.requestTimeout) var requestTimeout: String?
     @Option(Keys.readTimeout) var readTimeout: String?

@@ -306,6 +306,7 @@ struct Node {
         options.rateLimitPerSecond = settings[Keys.rateLimitPerSecond]
         options.rateLimitBurst = settings[Keys.rateLimitBurst]
         options.bodyBytesMax = settings[Keys.maxBodyMB] << 20
+        options.headBytesMax = settings[Keys.maxHeaderKB] << 10
         options.requestTimeoutSeconds = settings[Keys.requestTimeout].seconds
         options.readTimeoutSeconds = settings[Keys.readTimeout].seconds
         options.writeTimeoutSeconds = settings[Keys.writeTimeout].seconds

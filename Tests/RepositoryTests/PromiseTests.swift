@@ -50,6 +50,30 @@ struct PromiseTests {
         }
     }
 
+    @Test("each limit that docs/design/testing.md lists is reached by a test that is there")
+    func limits() throws {
+        let lines = try Repository.text(of: "docs/design/testing.md").split(separator: "\n")
+        let start = try #require(lines.firstIndex(of: "## Limits"))
+        let rows = lines[start...].dropFirst().prefix { !$0.hasPrefix("## ") }.filter { $0.hasPrefix("| ") }.dropFirst(
+            2
+        )
+        #expect(rows.count >= 18)
+        let files = try ["SpringgNetTests", "EndToEndTests", "SpringgProjectionsTests"].flatMap {
+            try Repository.files(in: "Tests/" + $0, suffix: ".swift")
+        }
+        for row in rows {
+            let names = row.matches(of: /`(\w+)\.(\w+)`/)
+            #expect(!names.isEmpty, "\(row) names no test")
+            for name in names {
+                let isThere = files.contains { file in
+                    file.lines.contains { $0.contains("struct \(name.1)") }
+                        && file.lines.contains { $0.contains("func \(name.2)(") }
+                }
+                #expect(isThere, "\(name.0) is no test")
+            }
+        }
+    }
+
     @Test(
         "scripts can be run",
         arguments: [

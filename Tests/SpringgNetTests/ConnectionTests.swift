@@ -288,6 +288,23 @@ import Testing
         }
     }
 
+    @Test func theLimitOfAHeadIsWhatIsSet() async throws {
+        @Sendable func head(_ bytes: Int) -> String {
+            "GET /api/health HTTP/1.1\r\nX: \(String(repeating: "x", count: bytes))\r\nConnection: close\r\n\r\n"
+        }
+        for (limit, good, bad) in [(1024, 500, 1100), (200_000, 150_000, 250_000), (0, 500_000, nil)] {
+            try await TestServer.run({ $0.headBytesMax = limit }) { server throws in
+                let taken = try RawConnection(port: server.server.port)
+                taken.send(head(good))
+                #expect(taken.receiveAll().hasPrefix("HTTP/1.1 200 OK"), "\(limit)")
+                guard let bad else { return }
+                let refused = try RawConnection(port: server.server.port)
+                refused.send(head(bad))
+                #expect(refused.receiveAll().hasPrefix("HTTP/1.1 431 "), "\(limit)")
+            }
+        }
+    }
+
     @Test func randomBytesNeverStopTheServer() async throws {
         var random = SeededRandom.fromEnvironment("randomBytesNeverStopTheServer")
         let requests = [

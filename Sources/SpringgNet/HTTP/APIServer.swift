@@ -157,8 +157,8 @@ public final class APIServer: Sendable {
             .get()
     }
 
-    /// Bytes of a request's head: its target and headers.
-    private static let headBytesMax = 64 << 10
+    /// Bytes of a request's head when there is no limit: the decoder counts in 32 bits.
+    private static let headBytesCeiling = 1 << 30
 
     private static func configure(_ channel: any Channel, _ worker: Worker, _ context: ServerContext) throws {
         var permit: Permit?
@@ -178,8 +178,9 @@ public final class APIServer: Sendable {
             isSecure: context.limits.certificates != nil
         )
         var limits = NIOHTTPDecoderLimitConfiguration()
-        limits.maxHeaderListSize = self.headBytesMax
-        limits.maxHeaderFieldSize = self.headBytesMax
+        let headBytesMax = context.limits.headBytesMax
+        limits.maxHeaderListSize = headBytesMax > 0 ? headBytesMax : self.headBytesCeiling
+        limits.maxHeaderFieldSize = limits.maxHeaderListSize
         limits.maxHeaderFieldCount = 100
         if let certificates = context.limits.certificates {
             try self.secure(channel, certificates, worker, peer)

@@ -30,6 +30,8 @@ public struct ServerOptions: Sendable {
     public var rateLimitBurst = 100
     /// Bytes of a request's body.
     public var bodyBytesMax = 100 << 20
+    /// Bytes of a request's head: its target and headers.
+    public var headBytesMax = 64 << 10
     /// Seconds from a whole request to its answer, else 504.
     public var requestTimeoutSeconds = 60.0
     /// Seconds from a request's first byte to its last.
