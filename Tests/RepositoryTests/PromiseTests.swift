@@ -15,7 +15,8 @@ struct PromiseTests {
     func makefile() throws {
         let text = try Repository.text(of: "Makefile")
         for target in [
-            "setup", "build", "run", "demo", "demo-short", "test", "test-servers", "tsan", "bench", "bench-peers",
+            "setup", "build", "run", "demo", "demo-short", "test", "test-servers", "tsan", "asan", "bench",
+            "bench-peers",
             "lint", "format", "clean",
         ] {
             #expect(text.contains("\n\(target):"), "the Makefile has no target \(target)")
@@ -29,7 +30,9 @@ struct PromiseTests {
     func check() throws {
         let text = try Repository.text(of: ".ci/run")
         #expect(text.contains("set -euo pipefail"))
-        for step in ["setup", "lint", "test", "check-api", "check-page", "check-install", "tsan", "demo-short"] {
+        for step in [
+            "setup", "lint", "test", "check-api", "check-page", "check-install", "tsan", "asan", "demo-short",
+        ] {
             #expect(text.contains("\nstep \(step)\n"))
         }
     }
