@@ -67,7 +67,7 @@ extension EndToEnd {
             try #require(try a.delete("/api/indexes/temporary").status == 200)
             try Self.eventually([a, b]) {
                 let status = try a.get("/internal/cluster/status").data()["stable"]?["waiting_for"]?.array
-                return status?.compactMap(\.string) == ["c"] && a.count("i") == 50
+                return try status?.compactMap(\.string) == ["c"] && a.count("i") == 50
             }
             #expect(try Self.tombstones(a).kept == 50 && Self.tombstones(b).kept == 50)
             try c.start()
