@@ -120,7 +120,7 @@ extension EndToEnd {
             c.node.flags["data-path"] = c.node.directory + "/new"
             try c.start()
             try Self.eventually(nodes) { try nodes.allSatisfy { try Self.members($0) == ["a", "b", "c"] } }
-            try #require(try c.add("i", "again", [3]).status == 200)
+            try Self.eventually(nodes) { try c.add("i", "again", [3]).status == 200 }
             try Self.eventually(nodes) { try nodes.allSatisfy { try $0.vector("i", "again").status == 200 } }
         }
     }

@@ -182,14 +182,18 @@ extension ReplicaSimulation {
 
     // MARK: - Operators
 
-    /// Who lacks what no log has any more gets an empty directory, once all that it has itself is with the others.
-    func replaceWhoIsOutOfReach() {
+    /// Who lacks what no log has any more gets an empty directory, once all that it has itself is with the others; where two
+    /// lack what only the other's state has (note 17), an operator gives one of them up.
+    func replaceWhoIsOutOfReach(givingUp: Bool) {
         for node in nodes where node.isOutOfReach {
             guard let vector = node.running?.log.versionVector else { continue }
             let others = nodes.filter { $0.index != node.index && !forgotten.contains($0.index) }
                 .compactMap { $0.running?.log.versionVector }
-            guard others.contains(where: { $0.covers(vector) }) else { continue }
+            let isShared = others.contains { $0.covers(vector) }
+            guard isShared || givingUp else { continue }
+            if !isShared { tally.givenUp += 1 }
             replaceDisk(node.index, with: [], for: .seconds(1))
+            if !isShared { return }
         }
     }
 

@@ -252,6 +252,10 @@ extension ReplicaSimulation {
                 return .answered(message, events: 1, bytes: 1, gaps: [])
             }
             let message = try bytes.withBytes { bytes throws(ReplicationWireError) in try EventsMessage(bytes) }
+            // It may have been forgotten since it was asked.
+            guard running.core.takesEvents(now), !running.standing.roster.isForgotten(exchange.peer) else {
+                return .failed("nothing is taken from it at the moment")
+            }
             let slot = Slot<ReceiveOutcome>()
             running.batch.receive(message.events, restoringOwn: running.isHolding) { slot.value = $0 }
             running.batch.flush()

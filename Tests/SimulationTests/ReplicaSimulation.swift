@@ -22,7 +22,7 @@ final class ReplicaSimulation {
     struct Tally {
         var writes = 0, crashes = 0, rollbacks = 0, newOrigins = 0, restored = 0, exchanges = 0
         var forgotten = 0, rejoined = 0, expelled = 0, replaced = 0, seeded = 0, trimmed = 0, checkpoints = 0
-        var tombstonesDropped = 0, horizonMoves = 0
+        var tombstonesDropped = 0, horizonMoves = 0, givenUp = 0
         var simulated = Duration.zero
 
         mutating func add(_ other: Tally) {
@@ -41,6 +41,7 @@ final class ReplicaSimulation {
             checkpoints += other.checkpoints
             tombstonesDropped += other.tombstonesDropped
             horizonMoves += other.horizonMoves
+            givenUp += other.givenUp
             simulated += other.simulated
         }
     }

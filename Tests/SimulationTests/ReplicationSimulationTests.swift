@@ -70,7 +70,7 @@ struct ReplicationSimulationTests {
             waited += 1
             try cluster.run(for: .milliseconds(500))
             try cluster.check()
-            cluster.replaceWhoIsOutOfReach()
+            cluster.replaceWhoIsOutOfReach(givingUp: waited == 120)
         }
         return cluster.tally
     }
@@ -104,6 +104,7 @@ struct ReplicationSimulationTests {
         if count >= 1000 {
             #expect(tally.crashes > 100 && tally.rollbacks > 20 && tally.restored > 20 && tally.newOrigins > 20)
             #expect(tally.forgotten > 100 && tally.rejoined > 20 && tally.expelled > 20 && tally.seeded > 20)
+            #expect(tally.givenUp < 10, "of nodes that were given up")
             #expect(tally.horizonMoves > 1000 && tally.tombstonesDropped > 1000 && tally.trimmed > 100)
         }
     }
