@@ -76,7 +76,7 @@ extension ReplicaSimulation {
     func settle(_ index: Int) {
         guard let running = nodes[index].running else { return }
         // A disk that takes it not has lost power; else it is tried again.
-        try? running.keepRoster()
+        do { try running.keepRoster() } catch { lastFailure = "; \(nodes[index].name): \(error)" }
         guard !crashedMeanwhile(index) else { return }
         let standing = running.standing
         let peers = nodes.indices.filter { $0 != index && !standing.roster.isForgotten(ReplicaNode.name($0)) }
@@ -140,6 +140,7 @@ extension ReplicaSimulation {
                     try running.batch.begin(OriginID(using: &random))
                 } catch {
                     guard !crashedMeanwhile(index) else { return }
+                    lastFailure = "; \(nodes[index].name): \(error)"
                     return act(index) { $0.originated(nil, $1) }
                 }
                 guard !crashedMeanwhile(index) else { return }
