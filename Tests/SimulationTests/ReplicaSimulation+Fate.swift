@@ -182,18 +182,31 @@ extension ReplicaSimulation {
 
     // MARK: - Operators
 
-    /// Who lacks what no log has any more gets an empty directory, once all that it has itself is with the others; where two
-    /// lack what only the other's state has (note 17), an operator gives one of them up.
-    func replaceWhoIsOutOfReach(givingUp: Bool) {
+    /// Who lacks what no log has any more gets an empty directory, once all that it has itself is with the others; returns how
+    /// many that were.
+    func replaceWhoIsOutOfReach() -> Int {
+        var count = 0
         for node in nodes where node.isOutOfReach {
             guard let vector = node.running?.log.versionVector else { continue }
             let others = nodes.filter { $0.index != node.index && !forgotten.contains($0.index) }
                 .compactMap { $0.running?.log.versionVector }
-            let isShared = others.contains { $0.covers(vector) }
-            guard isShared || givingUp else { continue }
-            if !isShared { tally.givenUp += 1 }
+            guard others.contains(where: { $0.covers(vector) }) else { continue }
             replaceDisk(node.index, with: [], for: .seconds(1))
-            if !isShared { return }
+            count += 1
+        }
+        return count
+    }
+
+    /// Nodes lack what only others' states have, and the other way round (note 17), so that whoever is replaced takes the one
+    /// side or the other: an operator keeps the side with more nodes, and gives up what only the rest has.
+    func giveUpOneSide() {
+        let members = nodes.filter { !forgotten.contains($0.index) }
+        let vectors = members.map { $0.running?.log.versionVector ?? $0.durable }
+        let covered = vectors.map { vector in vectors.count { vector.covers($0) } }
+        guard let most = covered.max(), let keeper = covered.firstIndex(of: most) else { return }
+        for (node, vector) in zip(members, vectors) where !vectors[keeper].covers(vector) {
+            tally.givenUp += 1
+            replaceDisk(node.index, with: [], for: .seconds(1))
         }
     }
 
