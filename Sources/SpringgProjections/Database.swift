@@ -439,7 +439,15 @@ public final class Database: Sendable {
     }
 
     /// Takes no commands from now on, until `originate` is called; events from elsewhere are taken.
-    package func holdCommands(_ reason: String) { pipeline.begin(holding: .readOnly(reason)) }
+    ///
+    /// `completion` is called once, on the writer's thread, when those that were taken before are in the log, or have failed.
+    package func holdCommands(_ reason: String, completion: @escaping @Sendable () -> Void) {
+        pipeline.begin(holding: .readOnly(reason))
+        // No bytes are a batch of no events, and its turn comes behind all that is queued.
+        let nothing = try? EnvelopeBatch(UnsafeRawBufferPointer(start: nil, count: 0))
+        guard let nothing else { return completion() }
+        pipeline.receive(nothing) { _ in completion() }
+    }
 
     /// Deleted ids and indexes below `horizon` may go, once they are older than the grace: no event below it will come any more.
     package func forgetDeleted(below horizon: HLC) { forgetter?.allow(below: horizon) }

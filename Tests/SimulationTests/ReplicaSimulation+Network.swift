@@ -127,6 +127,7 @@ extension ReplicaSimulation {
         case .hold:
             running.isHolding = true
             tally.expelled += 1
+            act(index) { $0.held(at: running.log.versionVector, $1) }
         case .rejoin:
             tally.rejoined += 1
             forgotten.remove(index)

@@ -36,7 +36,8 @@ package enum ReplicationDirective: Equatable, Sendable {
     ///
     /// What is written from then on must be later than the reading.
     case originate(underNewOrigin: Bool, after: HLC)
-    /// Take no commands, until the next `originate`: the members have forgotten this node.
+    /// Take no commands, until the next `originate`: the members have forgotten this node. Answered by `held`, once what
+    /// was taken before is in the log.
     case hold
     /// The members hold all that this node holds: join again, durably; then call `stand`.
     case rejoin

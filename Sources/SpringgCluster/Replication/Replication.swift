@@ -42,6 +42,8 @@ package struct Replication: Sendable {
     /// What this node says of itself, for members to have in their rosters; nil where there are no rosters.
     private var claim: Roster.Claim?
     private var isForgotten = false
+    /// No command is on its way into the log.
+    private var isStill = false
     /// The highest clock reading that a peer has told.
     package private(set) var clock = HLC(0)
     private var peers: [String: ReplicationPeer] = [:]
@@ -126,7 +128,7 @@ package struct Replication: Sendable {
 
     /// A node that was forgotten holds events that no member does, as all of them have answered.
     package var hasUnsharedEvents: Bool {
-        phase == .expelled && !isShared && peers.values.allSatisfy { $0.held != nil }
+        phase == .expelled && isStill && !isShared && peers.values.allSatisfy { $0.held != nil }
     }
 
     // MARK: - What happens
@@ -183,6 +185,12 @@ package struct Replication: Sendable {
         self.vector = vector
         noteWritten(now)
         return work(now)
+    }
+
+    /// No commands are taken any more, and those that were are in the log: this node holds so much, durably.
+    package mutating func held(at vector: VersionVector, _ now: Duration) -> [ReplicationDirective] {
+        isStill = true
+        return advance(to: vector, now)
     }
 
     /// Somebody waits for what this node holds now to be held elsewhere.
@@ -381,6 +389,7 @@ package struct Replication: Sendable {
     private mutating func expel() {
         guard phase != .expelled, phase != .beginning else { return }
         phase = .expelled
+        isStill = false
         directives.append(.hold)
     }
 
@@ -400,7 +409,7 @@ package struct Replication: Sendable {
     private mutating func decide(_ now: Duration) {
         guard now >= decidesFrom else { return }
         // All have to answer: one that was forgotten too, and does not know it, is no member whose disk counts.
-        if phase == .expelled, !peers.isEmpty, peers.values.allSatisfy({ $0.held != nil }), isShared {
+        if phase == .expelled, isStill, !peers.isEmpty, peers.values.allSatisfy({ $0.held != nil }), isShared {
             decidesFrom = now + Replication.retryPause
             directives.append(.rejoin)
         }

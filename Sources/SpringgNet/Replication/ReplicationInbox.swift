@@ -9,6 +9,8 @@ final class ReplicationInbox: @unchecked Sendable {
     enum Item: Sendable {
         case ended(Exchange, ExchangeOutcome)
         case originated(OriginID?)
+        /// No commands are taken any more, and none is on its way into the log.
+        case held
         case durable
         case hurry
         /// The members are others than before, perhaps.

@@ -104,6 +104,7 @@ final class ReplicationLoop {
             if case .pulled(_, let refused, _) = outcome { self.cluster.note(refused, from: exchange.peer) }
             self.perform(self.core.ended(exchange, outcome, Self.now))
         case .originated(let origin): self.perform(self.core.originated(origin, Self.now))
+        case .held: self.perform(self.core.held(at: self.database.versionVector, Self.now))
         case .durable: self.isListening = false
         case .hurry: self.hurry()
         case .look: ()
@@ -156,7 +157,7 @@ final class ReplicationLoop {
                 }
             case .hold:
                 let text = self.cluster.writeRefusal ?? "this node was forgotten (springg cluster forget)"
-                self.database.holdCommands(text)
+                self.database.holdCommands(text) { [inbox] in inbox.post(.held) }
                 self.logger.warning("No writes are taken: \(text)")
             case .rejoin:
                 self.cluster.rejoin()
