@@ -20,7 +20,7 @@ enum SoakSection {
             flags: [
                 "log-segment-mb": "8", "log-retention-mb": "64", "persistence-interval": "20s", "max-memory-mb": "512",
                 "s3-bucket": "file://" + archive, "s3-sync-interval": "2s", "s3-snapshot-interval": "2m",
-                "bulk-cpu-threshold-percent": "0", "read-timeout": "2s", "log-level": "warn",
+                "tombstone-grace": "1m", "bulk-cpu-threshold-percent": "0", "read-timeout": "2s", "log-level": "warn",
             ],
             place: settings.directory
         )
