@@ -130,9 +130,10 @@ extension ReplicaSimulation {
             act(index) { $0.held(at: running.log.versionVector, $1) }
         case .rejoin:
             tally.rejoined += 1
-            forgotten.remove(index)
             running.standing.rejoin(now: wall(index))
             settle(index)
+            // Power may have gone before that was on its disk: then it has joined in no life that follows.
+            if !running.standing.kept.isForgotten(running.standing.name) { forgotten.remove(index) }
         case .originate(let isNew, let reading):
             running.batch.observe(reading)
             if isNew {
