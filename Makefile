@@ -80,8 +80,9 @@ SERVER_TESTS := ^SpringgNetTests\.
 tsan:  ## Run the concurrent tests, and the server's, under ThreadSanitizer
 	cd Tests/Sanitizers && TSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Sanitizers/suppressions.txt $(SWIFT_TEST) --sanitize=thread --scratch-path ../../.build/tsan --filter '$(TSAN_TESTS)|$(SERVER_TESTS)'
 
-asan:  ## Run the server's tests under AddressSanitizer
-	cd Tests/Sanitizers && $(SWIFT_TEST) --sanitize=address --scratch-path ../../.build/asan --filter '$(SERVER_TESTS)'
+asan:  ## Run the server's tests under AddressSanitizer, leaks included
+	cd Tests/Sanitizers && ASAN_OPTIONS=quarantine_size_mb=8 LSAN_OPTIONS=suppressions=$(CURDIR)/Tests/Sanitizers/leaks.txt \
+		$(SWIFT_TEST) --sanitize=address --scratch-path ../../.build/asan --filter '$(SERVER_TESTS)'
 
 SEEDS ?= 100000
 
