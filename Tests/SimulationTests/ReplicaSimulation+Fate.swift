@@ -7,10 +7,14 @@ import SpringgTestKit
 /// What happens to nodes, disks and clocks, and what operators do.
 extension ReplicaSimulation {
     /// Nothing gets from one to the other any more; answers in the other direction do.
-    func cut(_ from: Int, _ to: Int) { cuts.insert(from * 8 + to) }
+    func cut(_ from: Int, _ to: Int) {
+        trace("\(ReplicaNode.name(from)) is cut from \(ReplicaNode.name(to))")
+        cuts.insert(from * 8 + to)
+    }
 
     /// The network is whole, and does what it should.
     func heal() {
+        trace("healed")
         cuts = []
         weather = Weather()
         for index in nodes.indices { nodes[index].clockOffset = 0 }
@@ -20,6 +24,7 @@ extension ReplicaSimulation {
     func crash(_ index: Int, for time: Duration) {
         guard let running = nodes[index].running else { return }
         tally.crashes += 1
+        trace("\(nodes[index].name) loses power for \(time)")
         if !nodes[index].disk.isStopped { nodes[index].durable = running.log.versionVector }
         nodes[index].running = nil
         nodes[index].life += 1
@@ -67,6 +72,7 @@ extension ReplicaSimulation {
         nodes[index].isOutOfReach = false
         nodes[index].isNew = copy.isEmpty
         if copy.isEmpty { tally.replaced += 1 } else { tally.rollbacks += 1 }
+        trace("\(nodes[index].name) gets \(copy.isEmpty ? "an empty disk" : "an older disk")")
         unasked.insert(index)
         let disk = nodes[index].disk
         empty(disk)
@@ -224,6 +230,7 @@ extension ReplicaSimulation {
             running.standing.forget(ReplicaNode.name(index), now: wall(place))
         else { return }
         tally.forgotten += 1
+        trace("\(nodes[index].name) is forgotten at \(nodes[place].name)")
         forgotten.insert(index)
         settle(place)
     }

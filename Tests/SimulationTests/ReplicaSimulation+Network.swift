@@ -64,6 +64,7 @@ extension ReplicaSimulation {
             let cursor = LogCursor(log: log, from: log.watermarks.trimmed.next)
             while let record = try? cursor.next() { note(record.envelope) }
         }
+        trace("\(nodes[index].name) starts: \(nodes[index].running.map(picture) ?? "")")
         settle(index)
     }
 
@@ -78,14 +79,16 @@ extension ReplicaSimulation {
         // A disk that takes it not has lost power; else it is tried again.
         do { try running.keepRoster() } catch { lastFailure = "; \(nodes[index].name): \(error)" }
         guard !crashedMeanwhile(index) else { return }
-        let standing = running.standing
-        let peers = nodes.indices.filter { $0 != index && !standing.roster.isForgotten(ReplicaNode.name($0)) }
+        let roster = running.standing.roster
+        let peers = nodes.indices.filter { $0 != index && !roster.isForgotten(ReplicaNode.name($0)) }
             .compactMap { other in
                 IPAddress(bytes: [10, 0, 0, UInt8(other)]).map {
                     PeerAddress(name: ReplicaNode.name(other), address: APIAddress(NodeAddress($0, port: 1)))
                 }
             }
         act(index) { $0.setPeers(peers, $1) }
+        // It may just have joined again.
+        let standing = running.standing
         act(index) { $0.stand(isForgotten: standing.isForgotten, as: standing.claim, $1) }
     }
 
@@ -126,10 +129,12 @@ extension ReplicaSimulation {
         case .event: break
         case .hold:
             running.isHolding = true
+            trace("\(nodes[index].name) takes no commands")
             tally.expelled += 1
             act(index) { $0.held(at: running.log.versionVector, $1) }
         case .rejoin:
             tally.rejoined += 1
+            trace("\(nodes[index].name) joins again")
             running.standing.rejoin(now: wall(index))
             settle(index)
             // Power may have gone before that was on its disk: then it has joined in no life that follows.
@@ -148,6 +153,7 @@ extension ReplicaSimulation {
                 guard !crashedMeanwhile(index) else { return }
             }
             running.isHolding = false
+            trace("\(nodes[index].name) takes commands: \(picture(running))")
             unasked.remove(index)
             act(index) { $0.originated(running.log.origin, $1) }
         case .exchange(let exchange):
@@ -211,6 +217,7 @@ extension ReplicaSimulation {
             running.batch.receive(message.events, restoringOwn: running.isHolding) { slot.value = $0 }
             running.batch.flush()
             guard !crashedMeanwhile(to), let outcome = slot.value, outcome.failure == nil else { return nil }
+            trace("\(message.sender.name) ships to \(nodes[to].name)", message, outcome)
             // What was refused is nowhere: the disk that it came from may have been replaced meanwhile.
             for place in 0..<message.events.count {
                 let event = message.events[place]
@@ -263,6 +270,7 @@ extension ReplicaSimulation {
             running.batch.receive(message.events, restoringOwn: running.isHolding) { slot.value = $0 }
             running.batch.flush()
             guard let outcome = slot.value, outcome.failure == nil else { return .failed("the log takes nothing") }
+            trace("\(nodes[index].name) pulls from \(exchange.peer)", message, outcome)
             return .pulled(
                 appended: outcome.appended,
                 refused: outcome.refusals,

@@ -214,6 +214,7 @@ final class ReplicaSimulation {
         guard horizon > horizons[index] else { return }
         tally.horizonMoves += 1
         horizons[index] = horizon
+        trace("\(nodes[index].name) moves its horizon to \(horizon)")
         guard !forgotten.contains(index), let own = nodes[index].running?.log.versionVector else { return }
         for other in nodes where other.index != index && !forgotten.contains(other.index) {
             let held = other.running?.log.versionVector ?? other.durable
@@ -282,20 +283,6 @@ final class ReplicaSimulation {
         anew.publish()
         guard anew.digest == running.state.digest else { throw Violation("the state is not that of the events") }
         return true
-    }
-
-    /// How it stands, for whoever looks into a seed.
-    var picture: String {
-        nodes.map { node in
-            guard let running = node.running else { return "\(node.name): down" }
-            let vector = running.log.versionVector
-            let heads = vector.origins.map { "\($0.description.prefix(4)):\(vector[$0].sequence)" }.joined(
-                separator: " "
-            )
-            return
-                "\(node.name): \(running.core.phase)\(running.isHolding ? ", holds" : "")\(node.isOutOfReach ? ", out of reach" : "")"
-                + ", members \(running.standing.kept.members) \(running.standing.rosterHash % 1000), writes \(running.log.origin.description.prefix(4)), \(heads)"
-        }.joined(separator: " | ") + lastFailure
     }
 
     /// Every number that was given stands for one event.

@@ -20,8 +20,10 @@ package import SpringgLog
 /// clock, a socket, a disk or a random number of its own.
 package struct Replication: Sendable {
     package enum Phase: Equatable, Sendable {
-        /// Asks what the members hold of this node's origin.
-        case asking(until: Duration)
+        /// Asks what the members hold of this node's origin, and goes on without those who have not answered by then.
+        ///
+        /// Nil for a node that was forgotten and has joined again: it waits for all of them.
+        case asking(until: Duration?)
         /// It has been told to begin, and has not said yet that it has.
         case beginning
         case originating
@@ -52,6 +54,8 @@ package struct Replication: Sendable {
     private var bucket: TokenBucket
     private var random: any RandomNumberGenerator & Sendable
     private var nextNumber: UInt64 = 1
+    /// Exchanges before this were begun before something that changes what their answers mean.
+    private var firstThatCounts: UInt64 = 1
     /// Somebody waits for what was written last.
     private var isUrgent = false
     /// When own events became durable, for the lag of the peers: coarse, oldest first.
@@ -120,15 +124,22 @@ package struct Replication: Sendable {
     /// Whether events that others send are taken.
     ///
     /// Not at once after a start: an older disk may believe somebody a member who was forgotten, and would take from it what no
-    /// member may hold.
+    /// member may hold. Who was forgotten, and does not know who was since, takes nothing before all members have answered.
     package func takesEvents(_ now: Duration) -> Bool {
-        guard case .asking(let until) = phase else { return true }
-        return now >= until - options.startWait / 2 || peers.values.allSatisfy { $0.held != nil }
+        switch phase {
+        case .asking(let until?): now >= until - options.startWait / 2 || haveAllAnswered
+        case .asking(nil): haveAllAnswered && (claim == nil || peers.values.allSatisfy(\.knowsUs))
+        case .expelled: haveAllAnswered
+        case .beginning, .originating: true
+        }
     }
+
+    private var haveAllAnswered: Bool { peers.values.allSatisfy { $0.held != nil } }
 
     /// A node that was forgotten holds events that no member does, as all of them have answered.
     package var hasUnsharedEvents: Bool {
-        phase == .expelled && isStill && !isShared && peers.values.allSatisfy { $0.held != nil }
+        phase == .expelled && isStill && haveAllAnswered
+            && !vector.origins.allSatisfy { origin in peers.values.contains { isHeld(origin, by: $0) } }
     }
 
     // MARK: - What happens
@@ -148,14 +159,10 @@ package struct Replication: Sendable {
         }
         self.isForgotten = isForgotten
         if isForgotten {
-            expel()
+            expel(now)
         } else if phase == .expelled {
-            // Like one that has just started.
-            for name in peers.keys {
-                peers[name]?.held = nil
-                peers[name]?.askAt = now
-            }
-            phase = .asking(until: now + options.startWait)
+            phase = .asking(until: nil)
+            askAnew(now)
         }
         return work(now)
     }
@@ -212,21 +219,21 @@ package struct Replication: Sendable {
             phase = .asking(until: now + options.startWait)
             decidesFrom = now + Replication.retryPause
         }
-        if isForgotten { expel() }
+        if isForgotten { expel(now) }
         return work(now)
     }
 
     /// When `tick` is to be called at the latest.
     package func nextTick(_ now: Duration) -> Duration {
         var next = now + options.askInterval
-        if case .asking(let until) = phase {
+        if case .asking(let until?) = phase {
             // What lies behind must not keep it awake.
             for moment in [until - options.startWait / 2, until] where moment > now { next = min(next, moment) }
         }
         for peer in peers.values where peer.exchange == nil && peer.address != nil {
             var due = peer.askAt
             if !wanted(by: peer).isEmpty { due = min(due, max(gatherEnd(peer, now), bucket.next(now))) }
-            if peer.pulls, pullingFrom == nil, takesEvents(now) { due = now }
+            if !peer.pulling.isEmpty, pullingFrom == nil, takesEvents(now) { due = now }
             next = min(next, max(due, peer.breaker.opensAt ?? due))
         }
         return max(now, next)
@@ -253,7 +260,7 @@ package struct Replication: Sendable {
             if peer.breaker.failures == 0 { tell(.unreachable(peer: peer.name, reason: reason)) }
             peer.failure = reason
             peer.breaker.failed(now, using: &random)
-            peer.pulls = false
+            peer.pulling = []
         case .contradicted(let origin):
             diverge(origin, &peer)
         case .answered(let message, let events, let bytes, let gaps):
@@ -265,13 +272,15 @@ package struct Replication: Sendable {
             if case .ship(_, _, let bytesMax) = exchange.kind, bytes >= bytesMax { peer.shippedAt = nil }
             // Where the log has nothing that it could take, there is no hurry to look again.
             if events == 0, !gaps.isEmpty { peer.shippedAt = now + options.askInterval }
-            take(message, shipped: events, gaps: exchange.kind == .ask ? nil : gaps, from: &peer, now)
+            if exchange.number >= firstThatCounts {
+                take(message, shipped: events, gaps: exchange.kind == .ask ? nil : gaps, from: &peer, now)
+            }
         case .pulled(let appended, let refused, let isOutOfReach):
             noteSuccess(&peer)
-            // There is more where something came from; it will say what.
+            if appended > 0, case .asking = phase, peer.pulling.contains(origin) { tell(.restored(from: peer.name)) }
+            // There is more where something came from; it will say what. What it is known to have is fetched at once.
             peer.askAt = now
-            peer.pulls = false
-            if appended > 0, phase != .originating { tell(.restored(from: peer.name)) }
+            peer.pulling = appended > 0 && !isOutOfReach ? peer.pulling.filter { lacks($0, that: peer) } : []
             for refusal in refused { note(refusal, by: &peer) }
             peer.beyondLog = isOutOfReach ? (vector, now) : nil
             if isOutOfReach { tell(.outOfReach(peer: peer.name)) }
@@ -343,14 +352,19 @@ package struct Replication: Sendable {
         {
             peer.helping.insert(origin)
         }
-        peer.pulls = mark.theirs.origins.contains { origin in
+        let stuck = mark.theirs.origins.filter { origin in
             vector[origin].sequence == mark.ours[origin].sequence
                 && mark.theirs[origin].sequence > vector[origin].sequence
                 && !peer.diverged.contains(origin)
         }
+        peer.pulling = Set(stuck)
         // Looking for what its log does not have makes the peer read all of it.
-        if let beyond = peer.beyondLog, now < beyond.at + Replication.beyondLogPause { peer.pulls = false }
+        if let beyond = peer.beyondLog, now < beyond.at + Replication.beyondLogPause { peer.pulling = [] }
         peer.mark = (now, theirs, vector)
+    }
+
+    private func lacks(_ origin: OriginID, that peer: ReplicationPeer) -> Bool {
+        peer.held.map { $0[origin].sequence > vector[origin].sequence } ?? false && !peer.diverged.contains(origin)
     }
 
     private mutating func note(_ refusal: EventRefusal, by peer: inout ReplicationPeer) {
@@ -386,55 +400,63 @@ package struct Replication: Sendable {
         directives.append(.originate(underNewOrigin: isNew, after: clock))
     }
 
-    private mutating func expel() {
+    private mutating func expel(_ now: Duration) {
         guard phase != .expelled, phase != .beginning else { return }
         phase = .expelled
         isStill = false
         directives.append(.hold)
+        askAnew(now)
     }
 
-    /// Every event that this node holds is held by a member too.
-    private var isShared: Bool {
-        vector.origins.allSatisfy { origin in
-            peers.values.contains { peer in
-                guard let held = peer.held?[origin], peer.isOriginating, !peer.diverged.contains(origin) else {
-                    return false
-                }
-                return held.sequence > vector[origin].sequence || held == vector[origin]
-            }
+    /// What the members have answered, and are about to, was said to another than this node is now.
+    private mutating func askAnew(_ now: Duration) {
+        firstThatCounts = nextNumber
+        for name in peers.keys {
+            peers[name]?.held = nil
+            peers[name]?.pulling = []
+            peers[name]?.askAt = now
         }
+    }
+
+    /// The member holds all of this origin that this node does.
+    private func isHeld(_ origin: OriginID, by peer: ReplicationPeer) -> Bool {
+        guard let held = peer.held?[origin], peer.isOriginating, !peer.diverged.contains(origin) else { return false }
+        return held.sequence > vector[origin].sequence || held == vector[origin]
     }
 
     /// Whether this node may write, and as whom.
     private mutating func decide(_ now: Duration) {
         guard now >= decidesFrom else { return }
-        // All have to answer: one that was forgotten too, and does not know it, is no member whose disk counts.
-        if phase == .expelled, isStill, !peers.isEmpty, peers.values.allSatisfy({ $0.held != nil }), isShared {
+        // All have to answer, and to hold it: one that was forgotten too, and does not know it, is no member whose disk counts.
+        if phase == .expelled, isStill, !peers.isEmpty, haveAllAnswered,
+            peers.values.allSatisfy({ peer in vector.origins.allSatisfy { isHeld($0, by: peer) } })
+        {
             decidesFrom = now + Replication.retryPause
             directives.append(.rejoin)
         }
-        guard case .asking(let until) = phase else { return }
+        guard case .asking(let end) = phase else { return }
+        let isOver = end.map { now >= $0 } ?? false
         let own = vector[origin]
         let answered = peers.values.filter { $0.held != nil }
         // Who has written nothing loses nothing by another name; but must not write below what others have promised.
         guard own.sequence > Sequence(0) else {
             let isKnown =
                 claim == nil || peers.isEmpty || answered.contains { $0.knowsUs && $0.isOriginating }
-                || (now >= until || answered.count == peers.count) && answered.contains { $0.knowsUs }
+                || (isOver || answered.count == peers.count) && answered.contains { $0.knowsUs }
             if isKnown { begin(underNewOrigin: expectsPeers || !peers.isEmpty) }
             return
         }
         if answered.contains(where: { $0.origin == origin }) { return begin(underNewOrigin: true) }
         if let ahead = answered.filter({ ($0.held?[origin].sequence ?? own.sequence) > own.sequence }).map(\.name).min()
         {
-            guard now < until else { return begin(underNewOrigin: true) }
+            guard !isOver else { return begin(underNewOrigin: true) }
             // Not from the first that says so: see `takesEvents`.
-            if takesEvents(now) { peers[ahead]?.pulls = true }
+            if takesEvents(now) { peers[ahead]?.pulling = [origin] }
         } else if answered.count == peers.count, !peers.isEmpty || !expectsPeers,
             claim == nil || answered.allSatisfy(\.knowsUs)
         {
             begin(underNewOrigin: false)
-        } else if now >= until {
+        } else if isOver {
             begin(underNewOrigin: true)
         }
     }
@@ -468,7 +490,7 @@ package struct Replication: Sendable {
 
     private func next(for peer: ReplicationPeer, _ now: Duration) -> Exchange.Kind? {
         guard let held = peer.held else { return now >= peer.askAt ? .ask : nil }
-        if peer.pulls, pullingFrom == nil, takesEvents(now) { return .pull }
+        if !peer.pulling.isEmpty, pullingFrom == nil, takesEvents(now) { return .pull }
         let wanted = wanted(by: peer)
         if !wanted.isEmpty, isUrgent || now >= gatherEnd(peer, now), bucket.next(now) <= now {
             return .ship(wanted, lacking: held, bytesMax: options.batchBytes)

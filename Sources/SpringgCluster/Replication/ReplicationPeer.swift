@@ -59,8 +59,8 @@ package struct ReplicationPeer: Sendable {
     var mark: (at: Duration, theirs: VersionVector, ours: VersionVector)?
     /// Origins of others that do not get there by themselves.
     var helping: Set<OriginID> = []
-    /// There is something that it has and this node does not get.
-    var pulls = false
+    /// Origins of which it has something that this node does not get by itself, and fetches.
+    var pulling: Set<OriginID> = []
     /// What this node held, and when, as the peer's log no longer reached back to what follows; nil when it did.
     var beyondLog: (ours: VersionVector, at: Duration)?
 
