@@ -103,7 +103,7 @@ extension Replication {
             directives.append(.rejoin)
         }
         guard case .asking(let end) = phase else { return }
-        let isOver = end.map { now >= $0 } ?? false
+        let isOver = end.map { now >= $0 } ?? peers.isEmpty
         let own = vector[origin]
         let answered = peers.values.filter { $0.held != nil }
         // Who has written nothing loses nothing by another name; but must not write below what others have promised.

@@ -22,7 +22,7 @@ package struct Replication: Sendable {
     package enum Phase: Equatable, Sendable {
         /// Asks what the members hold of this node's origin, and goes on without those who have not answered by then.
         ///
-        /// Nil for a node that was forgotten and has joined again: it waits for all of them.
+        /// Nil for a node that was forgotten and has joined again: it waits for all of them, while there are any.
         case asking(until: Duration?)
         /// It has been told to begin, and has not said yet that it has.
         case beginning
