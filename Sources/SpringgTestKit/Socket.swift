@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// TCP connections of tests, as plain descriptors.
 package enum Socket {
@@ -49,16 +50,34 @@ package enum Socket {
         return (descriptor, port)
     }
 
-    /// A port of the loopback that nobody listens on at this moment.
+    /// Ports that `freePort` has returned.
+    private static let given = Mutex<Set<Int>>([])
+    /// Below lie those of services.
+    private static let firstPort = 10_000
+    private static let portAttemptsMax = 1000
+
+    /// A port of the loopback that nobody listens on at this moment, and that no other caller was given.
+    ///
+    /// It is not one of those that the kernel gives to connections: until a program listens on it, and while that program is
+    /// down, no client takes it.
     package static func freePort() throws -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        defer { close(descriptor) }
-        return try bindToFreePort(descriptor)
+        let range = try String(decoding: Files.read("/proc/sys/net/ipv4/ip_local_port_range"), as: UTF8.self)
+        let end = range.split { !$0.isNumber }.first.flatMap { Int($0) } ?? 0
+        for _ in 0..<portAttemptsMax where end > firstPort {
+            let port = Int.random(in: firstPort..<end)
+            guard given.withLock({ $0.insert(port).inserted }) else { continue }
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+            defer { close(descriptor) }
+            if (try? bindToFreePort(descriptor, port)) != nil { return port }
+        }
+        throw TestKitError("there is no free port from \(firstPort) to \(end), where those of connections begin")
     }
 
-    private static func bindToFreePort(_ descriptor: Int32) throws -> Int {
+    /// Binds to a port of the loopback; to any that is free when it is 0.
+    private static func bindToFreePort(_ descriptor: Int32, _ port: Int = 0) throws -> Int {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let result = withUnsafeMutablePointer(to: &address) {

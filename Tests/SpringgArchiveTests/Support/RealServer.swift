@@ -15,6 +15,8 @@ final class RealServer {
     private let directory: TemporaryDirectory
     private let command: Command
     private let machine: Machine?
+    /// All that it listens on.
+    private let ports: [Int]
     private var process: ChildProcess?
     private var reader: WorkerThread?
 
@@ -47,24 +49,23 @@ final class RealServer {
         guard Files.exists(programs + "/installed") else {
             throw TestKitError("there are no S3 servers in \(programs): run `make test-servers`")
         }
-        let port: Int
+        let ports = try (0..<8).map { _ in try Socket.freePort() }
+        let port = ports[0]
+        self.ports = ports
         switch kind {
         case .ministack:
-            port = try RealServer.freePort()
             command = Command(
                 program: programs + "/bin/ministack",
                 arguments: [],
                 environment: [
-                    "PATH": "/usr/bin:/bin", "HOME": directory.path, "BIND_HOST": "127.0.0.1",
-                    "GATEWAY_PORT": "\(port)",
-                    "SERVICES": "s3", "AUTH": "true", "AWS_ACCESS_KEY_ID": RealServer.keys.id,
+                    "PATH": "/usr/bin:/bin", "HOME": directory.path, "TMPDIR": directory.path,
+                    "BIND_HOST": "127.0.0.1", "GATEWAY_PORT": "\(port)", "SERVICES": "s3", "AUTH": "true",
+                    "AWS_ACCESS_KEY_ID": RealServer.keys.id,
                     "AWS_SECRET_ACCESS_KEY": RealServer.keys.secret,
                 ],
                 directory: directory.path
             )
         case .seaweedFS:
-            let ports = try (0..<8).map { _ in try RealServer.freePort() }
-            port = ports[0]
             let identity = """
                 {"identities": [{"name": "test", "actions": ["Admin", "Read", "Write", "List"],
                  "credentials": [{"accessKey": "\(RealServer.keys.id)", "secretKey": "\(RealServer.keys.secret)"}]}]}
@@ -85,6 +86,8 @@ final class RealServer {
                     "-s3.localSocket=\(directory.path)/s3.sock", "-s3.autoCreateBucket=false", "-s3.iam=false",
                     // It reports to its makers by default.
                     "-master.telemetry=false", "-master.volumeSizeLimitMB=64", "-volume.max=16",
+                    // Alone, and elected the sooner.
+                    "-master.electionTimeout=1s",
                     "-volume.preStopSeconds=1",
                 ],
                 environment: ["PATH": "/usr/bin:/bin", "HOME": directory.path],
@@ -122,6 +125,10 @@ final class RealServer {
         _ = try? process?.wait(seconds: 20)
         reader?.join()
         (process, reader) = (nil, nil)
+        // Where SeaweedFS puts these is fixed in it.
+        for port in ports {
+            for part in ["master", "volume", "filer", "s3"] { unlink("/tmp/seaweedfs-\(part)-grpc-\(port).sock") }
+        }
     }
 
     /// A store in the bucket.
@@ -146,13 +153,6 @@ final class RealServer {
             directory = directory[..<slash]
         }
         return directory + "/.build/test-servers"
-    }
-
-    private static func freePort() throws -> Int {
-        // A server that listens on a port of its own choice, and is gone.
-        let server = try StubServer { _ in .drop }
-        defer { server.stop() }
-        return server.port
     }
 
     /// Makes the bucket and writes to it until that works; the first write waits for SeaweedFS to make a volume.
