@@ -42,7 +42,7 @@ import Testing
             for _ in 0..<8 {
                 connection.send(String(repeating: "GET /x HTTP/1.1\r\n\r\n", count: count))
                 let received = connection.receive(until: "404 page not found", count: count)
-                #expect(received.components(of: "HTTP/1.1 404 Not Found\r\n") == count)
+                #expect(received.occurrences(of: "HTTP/1.1 404 Not Found\r\n") == count)
             }
         }
     }
@@ -208,7 +208,7 @@ import Testing
                 Self.health + "GET /api/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" + Self.health
             )
             let received = connection.receiveAll()
-            #expect(received.components(of: "HTTP/1.1 200 OK") == 2)
+            #expect(received.occurrences(of: "HTTP/1.1 200 OK") == 2)
             let old = try RawConnection(port: server.server.port)
             old.send("GET /api/health HTTP/1.0\r\n\r\n")
             #expect(old.receiveAll().contains("\r\nConnection: close\r\n"))
@@ -220,7 +220,7 @@ import Testing
             let connection = try RawConnection(port: server.server.port)
             connection.send(post("/api/indexes/a", #"{"dimensions":3}"#) + Self.health + Self.health)
             connection.closeSending()
-            #expect(connection.receiveAll().components(of: "HTTP/1.1 200 OK") == 3)
+            #expect(connection.receiveAll().occurrences(of: "HTTP/1.1 200 OK") == 3)
         }
     }
 
@@ -269,8 +269,8 @@ import Testing
             let connection = try RawConnection(port: server.server.port)
             connection.send(post("/api/indexes/a", #"{"dimensions":3}"#) + Self.health + "rubbish\r\n\r\n")
             let received = connection.receiveAll()
-            #expect(received.components(of: "HTTP/1.1 200 OK") == 2)
-            #expect(received.components(of: "HTTP/1.1 400 Bad Request") == 1)
+            #expect(received.occurrences(of: "HTTP/1.1 200 OK") == 2)
+            #expect(received.occurrences(of: "HTTP/1.1 400 Bad Request") == 1)
         }
     }
 
@@ -362,20 +362,6 @@ import Testing
         #expect(written.contains { $0.hasPrefix("GET /api/indexes 200 ") && $0.contains("µs request_id=") })
         #expect(written.contains { $0.hasPrefix("GET /api/indexes 401 ") })
         #expect(!written.contains { $0.contains(token) || $0.contains(TestServer.secret) })
-    }
-}
-
-extension String {
-    /// How often `text` occurs.
-    fileprivate func components(of text: String) -> Int {
-        var count = 0
-        var rest = utf8[...]
-        let pattern = Array(text.utf8)
-        while rest.count >= pattern.count {
-            if rest.starts(with: pattern) { count += 1 }
-            rest = rest.dropFirst()
-        }
-        return count
     }
 }
 

@@ -12,6 +12,7 @@ import Testing
             $0.rateLimitPerSecond = 1; $0.rateLimitBurst = 5
         }) { server throws in
             var statuses: [Int] = []
+            let began = Monotonic.nanoseconds()
             for number in 0..<20 {
                 // A connection each, hence a port each; and a header that once was believed.
                 let client = server.client()
@@ -27,7 +28,9 @@ import Testing
                 }
             }
             #expect(statuses.prefix(5).allSatisfy { $0 == 200 })
-            #expect(statuses.filter { $0 == 429 }.count > 10)
+            let seconds = Double(Monotonic.nanoseconds() - began) / 1e9
+            let admitted = statuses.count { $0 != 429 }
+            #expect(Double(admitted) <= 5 + seconds + 1, "\(admitted) in \(seconds) s")
         }
     }
 
@@ -45,12 +48,17 @@ import Testing
             }) { server throws in
                 let client = server.client()
                 let headers = authorization.isEmpty ? [] : [(name: "Authorization", value: authorization)]
+                let began = Monotonic.nanoseconds()
                 let statuses = try (0..<40).map { _ in
                     try client.request("POST", path, headers: headers, body: Array("{}".utf8)).status
                 }
+                let seconds = Double(Monotonic.nanoseconds() - began) / 1e9
                 #expect(statuses.first == first, "\(path) \(authorization)")
-                let limited = statuses.filter { $0 == 429 }.count
-                #expect(first == 400 ? limited == 0 : limited > 25, "\(path) \(authorization): \(statuses)")
+                let admitted = statuses.count { $0 != 429 }
+                #expect(
+                    first == 400 ? admitted == 40 : Double(admitted) <= 5 + seconds + 1,
+                    "\(path) \(authorization): \(statuses) in \(seconds) s"
+                )
             }
         }
     }
@@ -81,9 +89,11 @@ import Testing
     @Test func aSlowHeadEndsTheConnection() async throws {
         try await TestServer.run({ $0.readTimeoutSeconds = 0.3 }) { server throws in
             let connection = try RawConnection(port: server.server.port)
-            connection.send("GET /api/health HT")
-            let seconds = Monotonic.seconds { #expect(connection.isClosed()) }
-            #expect(seconds >= 0.2 && seconds < 10)
+            let seconds = Monotonic.seconds {
+                connection.send("GET /api/health HT")
+                #expect(connection.isClosed())
+            }
+            #expect(seconds >= 0.3)
         }
     }
 
@@ -99,7 +109,7 @@ import Testing
                     sent += 1
                 }
             }
-            #expect(seconds >= 0.4 && seconds < 10, "\(sent) bytes in \(seconds) s")
+            #expect(seconds >= 0.5 && !deadline.isOver, "\(sent) bytes in \(seconds) s")
         }
     }
 
@@ -168,7 +178,11 @@ import Testing
         // So short that whatever leaves the event loop may come too late, and work for another thread always does.
         try await TestServer.run({ $0.requestTimeoutSeconds = 1e-6 }) { server throws in
             let client = server.client()
-            while try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#).status == 504 {}
+            // What is answered so may have been done all the same.
+            let deadline = Deadline(seconds: 30)
+            while server.database.indexes().isEmpty, !deadline.isOver {
+                _ = try client.request("POST", "/api/indexes/a", #"{"dimensions":1}"#)
+            }
             let late = try client.request("GET", "/internal/sync/a/manifest")
             #expect(late.status == 504 && late.error == "Request timeout")
             // The connection goes on, and no late answer comes in place of another one.

@@ -1,8 +1,37 @@
 import Glibc
 import SpringgTestKit
 
-/// A socket that sends and receives bytes as they are, for what no HTTP client would do.
-final class RawConnection {
+/// A connection on which a test sends and receives bytes as they are, for what no HTTP client would do.
+protocol ByteConnection {
+    /// Reads what is there, and waits for the first byte; nothing or less at the end.
+    func receive(into space: UnsafeMutableRawBufferPointer) -> Int
+}
+
+extension ByteConnection {
+    /// Reads until `count` occurrences of `text` have come, or the server closes, or half a minute has passed.
+    func receive(until text: String, count: Int = 1) -> String {
+        var received: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        let pattern = Array(text.utf8)
+        var (seen, searched) = (0, 0)
+        while seen < count {
+            let got = buffer.withUnsafeMutableBytes { receive(into: $0) }
+            guard got > 0 else { break }
+            received += buffer[..<got]
+            while searched + pattern.count <= received.count {
+                if received[searched..<searched + pattern.count].elementsEqual(pattern) { seen += 1 }
+                searched += 1
+            }
+        }
+        return String(decoding: received, as: UTF8.self)
+    }
+
+    /// Reads to the end of the stream.
+    func receiveAll() -> String { receive(until: "\u{0}never", count: .max) }
+}
+
+/// A socket without anything above it.
+final class RawConnection: ByteConnection {
     let descriptor: Int32
 
     /// - Parameters:
@@ -56,35 +85,17 @@ final class RawConnection {
 
     func closeSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-    /// Reads until `count` occurrences of `text` have come, or the server closes, or half a minute has passed.
-    func receive(until text: String, count: Int = 1) -> String {
-        var received: [UInt8] = []
-        var seen = 0
-        let pattern = Array(text.utf8)
-        var searched = 0
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while seen < count {
-            let got = recv(descriptor, &buffer, buffer.count, 0)
-            guard got > 0 else { break }
-            received.append(contentsOf: buffer[..<got])
-            while searched + pattern.count <= received.count {
-                if received[searched..<searched + pattern.count].elementsEqual(pattern) { seen += 1 }
-                searched += 1
-            }
-        }
-        return String(decoding: received, as: UTF8.self)
+    func receive(into space: UnsafeMutableRawBufferPointer) -> Int {
+        recv(descriptor, space.baseAddress, space.count, 0)
     }
 
-    /// Reads to the end of the stream.
-    func receiveAll() -> String { receive(until: "\u{0}never", count: .max) }
+    /// POLLRDHUP of Linux, which Swift's module of the C library leaves out: the other end sends no more.
+    private static let endOfInput: Int16 = 0x2000
 
-    /// True when the server closes within `seconds`; it returns as soon as it does.
+    /// True when the server closes within `seconds`, whatever came before and was not read; it returns as soon as it does.
     func hasEnded(within seconds: Double) -> Bool {
-        var entry = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-        guard poll(&entry, 1, Int32(seconds * 1000)) > 0 else { return false }
-        var byte: UInt8 = 0
-        let got = recv(descriptor, &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT))
-        return got == 0 || got < 0 && errno == ECONNRESET
+        var entry = pollfd(fd: descriptor, events: Self.endOfInput, revents: 0)
+        return poll(&entry, 1, Int32(seconds * 1000)) > 0
     }
 
     /// True when the server has closed or closes within half a minute; what comes before is thrown away.

@@ -8,15 +8,20 @@ import Testing
     private static func statuses(_ proxies: String, _ forwarded: [String?]) async throws -> [Int] {
         let trusted = try #require(TrustedProxies(proxies))
         let found = Found()
-        try await TestServer.run({
-            $0.rateLimitPerSecond = 1; $0.rateLimitBurst = 1; $0.trustedProxies = trusted
-        }) { server throws in
-            found.statuses = try forwarded.map { value in
-                try server.client().request(
-                    "GET",
-                    "/livez",
-                    headers: value.map { [(name: "X-Forwarded-For", value: $0)] } ?? []
-                ).status
+        // After a second an address may ask again: who was held up for so long has to begin anew.
+        for _ in 0..<10 where found.seconds >= 1 {
+            try await TestServer.run({
+                $0.rateLimitPerSecond = 1; $0.rateLimitBurst = 1; $0.trustedProxies = trusted
+            }) { server throws in
+                found.seconds = try Monotonic.seconds {
+                    found.statuses = try forwarded.map { value in
+                        try server.client().request(
+                            "GET",
+                            "/livez",
+                            headers: value.map { [(name: "X-Forwarded-For", value: $0)] } ?? []
+                        ).status
+                    }
+                }
             }
         }
         return found.statuses
@@ -25,6 +30,7 @@ import Testing
     // Why @unchecked: written by the body of `TestServer.run` alone, read when that has returned.
     private final class Found: @unchecked Sendable {
         var statuses: [Int] = []
+        var seconds = Double.infinity
     }
 
     @Test func clientsBehindATrustedProxyAreCountedEachForItself() async throws {
