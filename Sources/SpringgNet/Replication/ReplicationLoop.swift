@@ -226,6 +226,9 @@ final class ReplicationLoop {
     private func postStatus() {
         let now = Self.now
         let (isOriginating, isExpelled) = (self.core.phase == .originating, self.core.phase == .expelled)
+        // What is decided when the time for answers is over has been decided a look later.
+        var isAwaitingOthers = false
+        if case .asking(let until?) = self.core.phase { isAwaitingOthers = now > until + Self.lookInterval }
         let said = self.board.status
         let isNews = said.isOriginating != isOriginating || said.isExpelled != isExpelled
         guard now >= self.postedAt + Self.lookInterval || isNews else {
@@ -242,6 +245,7 @@ final class ReplicationLoop {
         var status = ReplicationStatus()
         status.isOriginating = isOriginating
         status.isExpelled = isExpelled
+        status.isAwaitingOthers = isAwaitingOthers
         self.isOutOfReach = self.core.isOutOfReach
         status.isOutOfReach = self.isOutOfReach
         let horizon = self.cluster.lookForHorizon(self.database, peers: peers.map(\.name))

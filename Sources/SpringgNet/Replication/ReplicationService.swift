@@ -63,11 +63,13 @@ package final class ReplicationService: Sendable {
     /// Looks at once who the others are.
     package func look() { self.inbox.post(.look) }
 
-    /// Waits until commands are taken, or it is clear that they are not; false when that takes longer.
+    /// Waits until commands are taken, or it is clear that they are not; false when that takes longer, or may take for ever.
     ///
     /// Blocking.
     package func waitUntilOriginating(seconds: Double) -> Bool {
-        self.board.wait(seconds: seconds) { $0.isOriginating || $0.isExpelled }
+        _ = self.board.wait(seconds: seconds) { $0.isOriginating || $0.isExpelled || $0.isAwaitingOthers }
+        let status = self.board.status
+        return status.isOriginating || status.isExpelled
     }
 
     /// Waits, at most so long, until every peer that answers holds what this node has written, then ends.

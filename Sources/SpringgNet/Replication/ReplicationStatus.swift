@@ -36,6 +36,8 @@ package struct ReplicationStatus: Sendable {
     package var isOriginating = false
     /// The members have forgotten this node, and commands are not taken.
     package var isExpelled = false
+    /// Commands are not taken, and for how long is up to others: nobody who knows this node has answered in time.
+    package var isAwaitingOthers = false
     /// This node needs events that its peers' logs no longer have: it has to be started on an empty directory.
     package var isOutOfReach = false
     package var peers: [Peer] = []
