@@ -1,7 +1,11 @@
 // Little-endian loads and stores at byte offsets, the one way in which this module touches encoded bytes.
 // Every caller has checked the bounds of the whole structure before; the precondition of the buffer stands behind it.
+//
+// Inlinable, since readers in other modules ask for every word of a file: a call that is generic at run time costs each of
+// them more than the word.
 
 extension UnsafeRawBufferPointer {
+    @inlinable
     package func integer<T: FixedWidthInteger>(_ type: T.Type, at offset: Int) -> T {
         T(littleEndian: loadUnaligned(fromByteOffset: offset, as: T.self))
     }
@@ -14,14 +18,17 @@ extension UnsafeRawBufferPointer {
     }
 
     /// A part of these bytes; bounds are checked.
+    @inlinable
     package func part(_ offset: Int, _ count: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: self[offset..<offset + count])
     }
 
+    @inlinable
     package var isAllZero: Bool { allSatisfy { $0 == 0 } }
 }
 
 extension UnsafeMutableRawBufferPointer {
+    @inlinable
     package func store(_ value: some FixedWidthInteger, at offset: Int) {
         storeBytes(of: value.littleEndian, toByteOffset: offset, as: type(of: value.littleEndian))
     }
