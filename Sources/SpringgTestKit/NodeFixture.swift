@@ -29,6 +29,8 @@ public final class NodeFixture {
     public let directory: String
     /// Port of the last start.
     public private(set) var port = 0
+    /// Address at which it serves.
+    public var host: String { flags["bind-address"].flatMap { $0 == "0.0.0.0" ? nil : $0 } ?? "127.0.0.1" }
     /// Process id of the last start.
     public private(set) var pid: Int32 = 0
 
@@ -166,6 +168,7 @@ public final class NodeFixture {
     public func client(token: String? = nil, timeoutSeconds: Double = 30) -> HTTPClient {
         HTTPClient(
             port: port,
+            host: host,
             headers: token.map { [(name: "Authorization", value: "Bearer \($0)")] } ?? [],
             timeoutSeconds: timeoutSeconds,
             on: machine

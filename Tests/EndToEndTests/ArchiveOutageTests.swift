@@ -24,19 +24,6 @@ extension EndToEnd {
             try client.request("GET", "/api/stats").data()["archive"]
         }
 
-        private func awaitArchived(_ client: HTTPClient) throws {
-            let deadline = Deadline(seconds: 60)
-            while !deadline.isOver {
-                if let archive = try archive(client), archive["lag_events"]?.int == 0,
-                    archive["generation"]?.int ?? 0 > 0, archive["last_error"] == .null
-                {
-                    return
-                }
-                usleep(50_000)
-            }
-            Issue.record("nothing was archived: \(try client.request("GET", "/api/stats"))")
-        }
-
         private func digest(_ client: HTTPClient) throws -> String {
             try #require(try client.request("GET", "/api/stats").data()["digest"]?.string)
         }
@@ -93,7 +80,7 @@ extension EndToEnd {
                 environment: node.environment,
                 workingDirectory: node.directory
             )
-            let deadline = Deadline(seconds: 30)
+            let deadline = Deadline(seconds: 60)
             while (try? Files.list(target + "/fetched"))?.isEmpty ?? true {
                 try #require(!deadline.isOver && process.isRunning)
                 usleep(200)
@@ -120,13 +107,12 @@ extension EndToEnd {
             try node.start()
             client = node.client()
             #expect(try client.request("POST", "/api/indexes/b", json: #"{"dimensions":2}"#).status == 200)
-            let deadline = Deadline(seconds: 30)
-            var refusal: String?
-            while refusal == nil, !deadline.isOver {
-                refusal = try archive(client)?["last_error"]?.string
-                usleep(20_000)
-            }
-            #expect(refusal?.contains("is not the archive that this node has been writing to") == true)
+            #expect(
+                try comesTrue {
+                    try archive(client)?["last_error"]?.string?
+                        .contains("is not the archive that this node has been writing to") == true
+                }
+            )
             #expect(!Files.exists(directory.path + "/mount"), "nothing is made there")
             #expect(rename(directory.path + "/away", directory.path + "/mount") == 0)
             try awaitArchived(client)

@@ -4,16 +4,6 @@ import Testing
 extension EndToEnd {
     /// The archive, as an operator sees it: a bucket or a directory fills, and the node says how far it is.
     @Suite struct Archive {
-        /// What `/api/stats` says of the archive once it holds everything.
-        private static func caughtUp(_ api: API) throws -> JSONValue {
-            let deadline = Deadline(seconds: 60)
-            while true {
-                let archive = try #require(try api.get("/api/stats").data()["archive"])
-                if archive["lag_events"]?.int == 0, archive["generation"]?.int ?? 0 > 0 { return archive }
-                try #require(!deadline.isOver, "\(archive) \(api.node.log)")
-            }
-        }
-
         @Test func everythingGoesToTheArchiveAndNothingTwice() throws {
             let directory = try TemporaryDirectory()
             let api = try API([
@@ -21,7 +11,7 @@ extension EndToEnd {
             ])
             try api.createIndex("a", 4)
             for number in 0..<50 { try api.add("a", "\(number)", [1, 2, 3, Float(number)]) }
-            let archive = try Self.caughtUp(api)
+            let archive = try awaitArchived(api.http)
             #expect(archive["last_error"] == .null && archive["place"]?.string == "file://" + directory.path)
             #expect(archive["s3_rpo_seconds"]?.double ?? 1 < 1)
             // What `zstd -d` makes of the segments is what logdump reads; both forms, and each event once.
@@ -47,18 +37,16 @@ extension EndToEnd {
             // Rounds with nothing new change nothing, and a restart goes on where it was.
             let before = try Files.list(directory.path + "/manifests").sorted()
             try api.restart()
-            _ = try Self.caughtUp(api)
+            try awaitArchived(api.http)
             #expect(try Files.list(directory.path + "/manifests").sorted() == before)
             try api.add("a", "more", [1, 2, 3, 4])
-            #expect(try Self.caughtUp(api)["generation"]?.int ?? 0 > archive["generation"]?.int ?? 0)
+            #expect(try awaitArchived(api.http)["generation"]?.int ?? 0 > archive["generation"]?.int ?? 0)
             #expect(!api.node.log.contains("ERROR"))
         }
 
         @Test func aStoreThatIsAwayStopsNoWrites() throws {
             // A port at which nobody listens.
-            let closed = try StubServer { _ in .drop }
-            let endpoint = closed.endpoint
-            closed.stop()
+            let endpoint = "http://127.0.0.1:\(try Socket.freePort())"
             // A node that has data already: one without would begin with the archive's.
             let api = try API()
             try api.createIndex("b", 1)

@@ -25,22 +25,23 @@ extension EndToEnd {
 
             /// Waits until every node of `whom` shows what `isSo` says.
             func eventually(_ whom: [Int], _ isSo: (JSONValue) -> Bool) throws {
-                let deadline = Deadline(seconds: 60)
                 for number in whom {
-                    while true {
-                        let status = try nodes[number].get("/internal/cluster/status").data()
-                        if isSo(status) { break }
-                        guard !deadline.isOver else {
-                            throw TestKitError("node \(number) shows \(status)\n\(nodes[number].node.log)")
-                        }
-                        usleep(50_000)
+                    var status = JSONValue.null
+                    let isShown = try comesTrue {
+                        status = try nodes[number].get("/internal/cluster/status").data()
+                        return isSo(status)
+                    }
+                    guard isShown else {
+                        throw TestKitError("node \(number) shows \(status)\n\(nodes[number].node.log)")
                     }
                 }
             }
 
             func command(_ number: Int, _ arguments: [String]) throws -> CommandResult {
-                try nodes[number].node.run(
-                    ["cluster"] + arguments + ["--port", "\(nodes[number].node.port)", "--require-jwt", "false"]
+                let node = nodes[number].node
+                return try node.run(
+                    ["cluster"] + arguments
+                        + ["--bind-address", node.host, "--port", "\(node.port)", "--require-jwt", "false"]
                 )
             }
         }
@@ -259,11 +260,7 @@ extension EndToEnd {
             let (a, c) = (cluster.nodes[0], cluster.nodes[2])
             try #require(try a.createIndex("i", 1).status == 200)
             func eventually(_ what: String, _ isSo: () throws -> Bool) throws {
-                let deadline = Deadline(seconds: 60)
-                while try !isSo() {
-                    try #require(!deadline.isOver, "\(what)\n\(a.node.log)\n\(c.node.log)")
-                    usleep(50_000)
-                }
+                try #require(try comesTrue(isSo), "\(what)\n\(a.node.log)\n\(c.node.log)")
             }
             try eventually("c refuses writes") {
                 let answer = try c.add("i", "c", [1])
@@ -291,7 +288,7 @@ extension EndToEnd {
                     // Machines have addresses of their own, and one port.
                     [
                         // By itself where the machine says that it is in EC2.
-                        "cluster-discovery": number == 0 ? "ec2" : "auto", "cluster-bind-address": addresses[number],
+                        "cluster-discovery": number == 0 ? "ec2" : "auto", "bind-address": addresses[number],
                         "cluster-bind-port": "\(cluster.ports[0])",
                     ],
                     environment: try cloud.launch(ids[number], addresses[number])
@@ -305,10 +302,10 @@ extension EndToEnd {
 
         @Test("a cloud that does not answer keeps no node from starting")
         func noCloud() throws {
-            let nobody = try StubServer { _ in .drop }
-            nobody.stop()
+            // A port at which nobody listens.
+            let nobody = "http://127.0.0.1:\(try Socket.freePort())"
             var cluster = try Nodes()
-            let environment = ["AWS_EC2_METADATA_SERVICE_ENDPOINT": nobody.endpoint]
+            let environment = ["AWS_EC2_METADATA_SERVICE_ENDPOINT": nobody]
             try cluster.start(0, ["cluster-discovery": "ec2", "node-id": "a"], environment: environment)
             #expect(cluster.nodes[0].node.log.contains("Nodes are not looked for in EC2"))
             #expect(try cluster.nodes[0].get("/api/health").status == 200)

@@ -1,4 +1,3 @@
-import Glibc
 import SpringgTestKit
 import Testing
 
@@ -21,16 +20,6 @@ extension EndToEnd {
             return Set((peers?.keys ?? []).filter { peers?[$0]?["status"]?.string == "alive" })
         }
 
-        private func eventually(_ seconds: Double = 60, _ isSo: () throws -> Bool) throws -> Bool {
-            let deadline = Deadline(seconds: seconds)
-            while try !isSo() {
-                guard !deadline.isOver else { return false }
-                // Whoever is asked without a pause has no time for anything else.
-                usleep(50_000)
-            }
-            return true
-        }
-
         /// Two of ours and two of theirs: each lists all, each notices a death and a farewell.
         @Test func oneClusterWithRealAgents() throws {
             let first = try Alertmanager(peers: [])
@@ -39,25 +28,25 @@ extension EndToEnd {
             // It knows one of theirs only, and finds the others through it.
             let (b, portB) = try node("b", seeds: [second.gossipPort])
             let addresses = Set([first.gossipPort, second.gossipPort, portA, portB].map { "127.0.0.1:\($0)" })
-            #expect(try eventually { try live(a).count == 4 && live(b).count == 4 }, "\(a.node.log)\(b.node.log)")
+            #expect(try comesTrue { try live(a).count == 4 && live(b).count == 4 }, "\(a.node.log)\(b.node.log)")
             #expect(try live(a).isSuperset(of: ["a", "b"]) && live(a) == live(b))
-            #expect(try eventually { first.peers == addresses && second.peers == addresses })
+            #expect(try comesTrue { first.peers == addresses && second.peers == addresses })
             #expect(try a.get("/internal/cluster/status").data()["peers"]?["b"]?["version"]?.string?.isEmpty == false)
 
             try second.kill()
             let dead = "127.0.0.1:\(second.gossipPort)"
-            #expect(try eventually { try live(a).count == 3 && live(b).count == 3 && !first.peers.contains(dead) })
+            #expect(try comesTrue { try live(a).count == 3 && live(b).count == 3 && !first.peers.contains(dead) })
 
             try b.node.kill()
-            #expect(try eventually { try live(a).count == 2 && first.peers.count == 2 })
+            #expect(try comesTrue { try live(a).count == 2 && first.peers.count == 2 })
 
             // Back under its name, with an incarnation that the others know better than it does.
             let (again, _) = try node("b", seeds: [portA], ["cluster-bind-port": "\(portB)"])
-            #expect(try eventually { try live(a).count == 3 && live(again).count == 3 && first.peers.count == 3 })
+            #expect(try comesTrue { try live(a).count == 3 && live(again).count == 3 && first.peers.count == 3 })
 
             // A farewell needs no time-out.
             try a.stop()
-            #expect(try eventually(10) { try live(again).count == 2 && first.peers.count == 2 })
+            #expect(try comesTrue(within: 10) { try live(again).count == 2 && first.peers.count == 2 })
         }
 
         @Test func wrongSettingsEndTheStart() throws {

@@ -43,16 +43,16 @@ extension EndToEnd {
                 let line = try nodes[0].get("/metrics").text.split(separator: "\n").first { $0.hasPrefix(sample + " ") }
                 return line.flatMap { Double($0.dropFirst(sample.utf8.count + 1)) }
             }
-            #expect(try ReplicationTests.eventually { try value(#"springg_cluster_peers{status="alive"}"#) == 2 })
-            #expect(try ReplicationTests.eventually { try value("springg_cluster_members") == 2 })
+            #expect(try comesTrue { try value(#"springg_cluster_peers{status="alive"}"#) == 2 })
+            #expect(try comesTrue { try value("springg_cluster_members") == 2 })
             #expect(try value("springg_cluster_clock_refused") == 0)
-            #expect(try ReplicationTests.eventually { try value(#"springg_peer_lag_events{node="b"}"#) == 0 })
+            #expect(try comesTrue { try value(#"springg_peer_lag_events{node="b"}"#) == 0 })
             #expect(try value(#"springg_peer_diverged{node="b"}"#) == 0)
-            #expect(try ReplicationTests.eventually { try value(#"springg_peer_unreachable{node="b"}"#) == 0 })
+            #expect(try comesTrue { try value(#"springg_peer_unreachable{node="b"}"#) == 0 })
             // It is asked for at once, and a round is begun by whoever is asked.
             let answer = try nodes[0].post("/api/indexes/i/vectors?ack=s3", #"{"id":"x","vector":[1,2]}"#)
             #expect(answer.status == 200, "\(answer)")
-            #expect(try ReplicationTests.eventually { try value("springg_s3_lag_events") == 0 })
+            #expect(try comesTrue { try value("springg_s3_lag_events") == 0 })
             #expect(try value("springg_s3_rpo_seconds") == 0)
             #expect(try value("springg_s3_failing") == 0)
             #expect(try value("springg_s3_generation") ?? 0 >= 1)

@@ -1,4 +1,3 @@
-import Glibc
 import SpringgTestKit
 import Synchronization
 import Testing
@@ -15,28 +14,18 @@ extension EndToEnd {
             for (name, port) in zip(names, ports) {
                 let flags = [
                     "cluster-enabled": "true", "node-id": name, "cluster-bind-port": "\(port)", "cluster-seeds": seeds,
-                    "jwt-secret": Token.secret,
+                    "jwt-secret": Token.secret, "bulk-cpu-threshold-percent": "0",
                 ]
                 nodes.append(try API(flags.merging(more) { $1 }))
             }
             return nodes
         }
 
-        static func eventually(_ seconds: Double = 30, _ isSo: () throws -> Bool) throws -> Bool {
-            let deadline = Deadline(seconds: seconds)
-            while try !isSo() {
-                guard !deadline.isOver else { return false }
-                // Whoever is asked without a pause has no time for anything else.
-                usleep(20_000)
-            }
-            return true
-        }
-
         private static func digest(_ api: API) throws -> String? { try api.get("/api/stats").data()["digest"]?.string }
 
         /// Waits until all nodes show the same.
         private static func agree(_ nodes: [API]) throws -> Bool {
-            try eventually {
+            try comesTrue {
                 let digests = try Set(nodes.map { try digest($0) })
                 return digests.count == 1
             }
@@ -57,7 +46,7 @@ extension EndToEnd {
             let nodes = try Self.cluster(["a", "b", "c"])
             let (a, b, c) = (nodes[0], nodes[1], nodes[2])
             try #require(try a.createIndex("i", 4).status == 200)
-            #expect(try Self.eventually { try nodes.allSatisfy { try $0.get("/api/indexes/i/stats").status == 200 } })
+            #expect(try comesTrue { try nodes.allSatisfy { try $0.get("/api/indexes/i/stats").status == 200 } })
 
             let acknowledged = Acknowledged()
             let isOver = Atomic(false)
@@ -77,7 +66,7 @@ extension EndToEnd {
                     }
                 }
             }
-            #expect(try Self.eventually { acknowledged.all.count > 600 })
+            #expect(try comesTrue { acknowledged.all.count > 600 })
             try c.node.kill()
             let deleted = (0..<50).map { "\($0 % 2)-\($0)" }
             for id in deleted { try #require(try a.remove("i", id).status == 200, Self.log(nodes)) }
@@ -105,7 +94,7 @@ extension EndToEnd {
         @Test func sameIDRaces() throws {
             let nodes = try Self.cluster(["a", "b"])
             try #require(try nodes[0].createIndex("i", 2).status == 200)
-            #expect(try Self.eventually { try nodes[1].get("/api/indexes/i/stats").status == 200 })
+            #expect(try comesTrue { try nodes[1].get("/api/indexes/i/stats").status == 200 })
             let ports = nodes.map(\.node.port)
             try WorkerThread.run(2) { place in
                 let http = HTTPClient(port: ports[place], timeoutSeconds: 10)
@@ -130,12 +119,8 @@ extension EndToEnd {
             let a = nodes[0]
             try a.createIndex("i", 512)
             let vector = [Float](repeating: 0.25, count: 512)
-            for number in 0..<4000 {
-                try #require(
-                    try a.add("i", "\(number % 700)", vector, metadata: #"{"custom":{"n":\#(number)}}"#).status == 200
-                )
-            }
-            #expect(try Self.eventually { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 1 })
+            try a.add("i", 0..<4000) { API.vectorBody("\($0 % 700)", vector, #"{"custom":{"n":\#($0)}}"#) }
+            #expect(try comesTrue { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 1 })
             let b = try API(
                 a.node.flags.merging([
                     "node-id": "b", "data-path": a.node.directory + "/b",
@@ -175,27 +160,27 @@ extension EndToEnd {
             try b.stop()
             // More than the other one's memory of its newest records holds, too.
             let vector = [Float](repeating: 0.25, count: 1024)
-            for number in 0..<6000 { try #require(try a.add("i", "\(number % 700)", vector).status == 200) }
-            #expect(try Self.eventually { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 2 })
+            try a.add("i", 0..<6000) { API.vectorBody("\($0 % 700)", vector) }
+            #expect(try comesTrue { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 2 })
 
             try b.start()
-            #expect(try Self.eventually { try b.get("/readyz").status == 503 }, Self.log(nodes))
+            #expect(try comesTrue { try b.get("/readyz").status == 503 }, Self.log(nodes))
             #expect(try b.get("/readyz").text.contains(#""code":"out_of_reach""#))
             #expect(try b.get("/api/health").data()["status"]?.string == "degraded")
             #expect(try metric(b, "springg_cluster_out_of_reach"))
             let found = try status(b)
             #expect(found.status == .exited(6) && found.output.contains("move its data directory away"), "\(found)")
             // The other one knows whom it cannot help.
-            #expect(try Self.eventually { try metric(a, #"springg_peer_out_of_reach{node="b"}"#) })
+            #expect(try comesTrue { try metric(a, #"springg_peer_out_of_reach{node="b"}"#) })
             #expect(try status(a).status == .exited(6))
 
             try b.stop()
             Files.removeTree(b.node.dataPath)
             try b.start()
             #expect(try Self.agree(nodes), Self.log(nodes))
-            #expect(try Self.eventually { try b.get("/readyz").status == 200 }, Self.log(nodes))
+            #expect(try comesTrue { try b.get("/readyz").status == 200 }, Self.log(nodes))
             #expect(
-                try Self.eventually { try nodes.allSatisfy { try status($0).status == .exited(0) } },
+                try comesTrue { try nodes.allSatisfy { try status($0).status == .exited(0) } },
                 Self.log(nodes)
             )
         }
@@ -208,10 +193,10 @@ extension EndToEnd {
             #expect(try Self.agree(nodes), Self.log(nodes))
             try b.stop()
             let rows = 6000
-            for number in 0..<rows {
+            try a.add("i", 0..<rows) { number in
                 var vector = [Float](repeating: 0.5, count: 1024)
                 vector[number % 1024] = Float(number)
-                try #require(try a.add("i", "\(number)", vector).status == 200)
+                return API.vectorBody("\(number)", vector)
             }
             try b.start()
             try b.crashAndRestart()
@@ -232,7 +217,7 @@ extension EndToEnd {
             #expect(try Self.agree(nodes), Self.log(nodes))
             try b.stop()
             let vector = [Float](repeating: 0.25, count: 1024)
-            for number in 0..<1000 { try #require(try a.add("i", "\(number)", vector).status == 200) }
+            try a.add("i", 0..<1000) { API.vectorBody("\($0)", vector) }
             let begun = Monotonic.nanoseconds()
             try b.start()
             #expect(try Self.agree(nodes), Self.log(nodes))

@@ -1,4 +1,3 @@
-import Glibc
 import SpringgTestKit
 import Testing
 
@@ -55,17 +54,6 @@ extension EndToEnd {
 
         private func digest(_ client: HTTPClient) throws -> String {
             return try #require(try client.request("GET", "/api/stats").data()["digest"]?.string)
-        }
-
-        /// Waits until the archive has everything.
-        private func awaitArchived(_ client: HTTPClient) throws {
-            let deadline = Deadline(seconds: 60)
-            while !deadline.isOver {
-                let archive = try client.request("GET", "/api/stats").data()["archive"]
-                if archive?["lag_events"]?.int == 0, (archive?["generation"]?.int ?? 0) > 0 { return }
-                usleep(50_000)
-            }
-            Issue.record("nothing was archived: \(try client.request("GET", "/api/stats"))")
         }
 
         private func logdump(_ place: Place, _ arguments: String...) throws -> CommandResult {

@@ -1,4 +1,3 @@
-import Glibc
 import SpringgTestKit
 import Testing
 
@@ -18,13 +17,7 @@ extension EndToEnd {
         }
 
         private static func eventually(_ nodes: [API], _ isSo: () throws -> Bool) throws {
-            let deadline = Deadline(seconds: 60)
-            while try !isSo() {
-                guard !deadline.isOver else {
-                    throw TestKitError(nodes.map(\.node.log).joined(separator: "\n---\n"))
-                }
-                usleep(50_000)
-            }
+            guard try comesTrue(isSo) else { throw TestKitError(nodes.map(\.node.log).joined(separator: "\n---\n")) }
         }
 
         private static func tombstones(_ api: API) throws -> (kept: Int, dropped: Int) {

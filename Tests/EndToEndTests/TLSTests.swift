@@ -18,15 +18,6 @@ extension EndToEnd {
             ["tls-certificate": files.certificate, "tls-key": files.key]
         }
 
-        private static func eventually(_ isSo: () throws -> Bool) throws -> Bool {
-            let deadline = Deadline(seconds: 30)
-            while try !isSo() {
-                guard !deadline.isOver else { return false }
-                usleep(20_000)
-            }
-            return true
-        }
-
         /// An answer's body by curl, which checks the certificate.
         private static func curl(
             _ node: NodeFixture,
@@ -137,10 +128,10 @@ extension EndToEnd {
             try authority.issue("node")
             let newKey = try Files.read(files.key)
             try Files.write(files.key, oldKey)
-            #expect(try Self.eventually { node.log.contains("the old one stays") })
+            #expect(try comesTrue { node.log.contains("the old one stays") })
             #expect(try serial() == first)
             try Files.write(files.key, newKey)
-            #expect(try Self.eventually { node.log.contains("Certificate renewed") })
+            #expect(try comesTrue { node.log.contains("Certificate renewed") })
             #expect(try serial() != first)
             #expect(try Self.curl(node, "/api/health", authority).output.contains("healthy"))
             let metrics = try Self.curl(node, "/metrics", authority).output
@@ -202,7 +193,7 @@ extension EndToEnd {
             }
             #expect(try post(a, "/api/indexes/i", #"{"dimensions":2}"#).output.contains("success"))
             #expect(
-                try Self.eventually {
+                try comesTrue {
                     try post(a, "/api/indexes/i/vectors?ack=peer", #"{"id":"1","vector":[1,2]}"#).output
                         .contains(#""ack":"peer""#)
                 },
@@ -213,14 +204,14 @@ extension EndToEnd {
             // One whose certificate others do not trust gets nothing, and they say why.
             let c = try make("c", ports[2], stranger)
             #expect(
-                try Self.eventually {
+                try comesTrue {
                     let status = try Self.curl(a, "/internal/cluster/status", authority, token).output
                     return status.contains("certificate")
                 },
                 "\(a.log)"
             )
             let status = try Self.curl(a, "/internal/cluster/status", authority, token).output
-            #expect(status.components(of: #""api_scheme": "https""#) == 3, "\(status)")
+            #expect(status.occurrences(of: #""api_scheme": "https""#) == 3, "\(status)")
             let table = try a.run(
                 ["cluster", "status", "--node", "https://127.0.0.1:\(a.port)", "--jwt-secret", Token.secret]
                     + ["--tls-ca-certificate", authority.certificate]
@@ -228,18 +219,5 @@ extension EndToEnd {
             #expect(table.output.contains("https://127.0.0.1:\(b.port)"), "\(table)")
             withExtendedLifetime(c) {}
         }
-    }
-}
-
-extension String {
-    fileprivate func components(of text: String) -> Int {
-        var count = 0
-        var rest = utf8[...]
-        let pattern = Array(text.utf8)
-        while rest.count >= pattern.count {
-            if rest.starts(with: pattern) { count += 1 }
-            rest = rest.dropFirst()
-        }
-        return count
     }
 }

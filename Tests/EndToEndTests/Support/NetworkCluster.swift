@@ -1,4 +1,3 @@
-import Glibc
 import SpringgTestKit
 import Synchronization
 import Testing
@@ -72,13 +71,8 @@ final class NetworkCluster {
 
     /// Waits until something is so.
     func eventually(_ what: String, seconds: Double = 60, _ isSo: () throws -> Bool) throws {
-        let deadline = Deadline(seconds: seconds)
         let began = Monotonic.nanoseconds()
-        while try !isSo() {
-            guard !deadline.isOver else { throw TestKitError("not in \(seconds) s: \(what)\n\(log)") }
-            // Whoever is asked without a pause has no time for anything else.
-            usleep(20_000)
-        }
+        guard try comesTrue(within: seconds, isSo) else { throw TestKitError("not in \(seconds) s: \(what)\n\(log)") }
         let milliseconds = (Monotonic.nanoseconds() - began) / 1_000_000
         if milliseconds > 1000 { print("  \(milliseconds) ms: \(what)") }
     }
