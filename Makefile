@@ -1,10 +1,10 @@
 # Springg: `make demo` and `make test` are all a newcomer needs. `make help` lists the rest.
 
 # One configuration for product and tests, so that what is tested is what runs.
-SWIFT_BUILD  := swift build -c release
+SWIFT_BUILD  := $(CURDIR)/scripts/tidily.sh swift build -c release
 # Testable imports would have every module built a second time, in another way than the one that runs.
 # One after the other: many of them start servers, load them and kill them.
-SWIFT_TEST   := swift test -c release --disable-testable-imports --no-parallel
+SWIFT_TEST   := $(CURDIR)/scripts/tidily.sh swift test -c release --disable-testable-imports --no-parallel
 SWIFT_PATHS  := $(wildcard Sources Tests tools Benchmarks Package.swift)
 DEMO_VECTORS ?= 2000
 PREFIX       ?= /usr/local

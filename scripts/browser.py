@@ -54,6 +54,8 @@ class Browser:
             ["chromium", "--headless=new", "--no-sandbox", "--disable-gpu", "--remote-debugging-pipe", "--no-first-run",
              "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
              "--force-color-profile=srgb", f"--user-data-dir={self.profile}"],
+            # What it puts beside its profile goes with that.
+            env=os.environ | {"TMPDIR": self.profile},
             pass_fds=(3, 4), preexec_fn=take_pipes, stdout=self.log, stderr=self.log,
         )
         os.close(command_in)
