@@ -39,6 +39,8 @@ let package = Package(
                 .define("SPRINGG_GIT_COMMIT", to: "\"\(gitCommit)\""),
             ]
         ),
+        // The page and the API's description, as files of their own that are part of the program.
+        .target(name: "CSpringgPages", exclude: ["index.html", "openapi.json"]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
@@ -67,7 +69,8 @@ let package = Package(
         .target(
             name: "SpringgNet",
             dependencies: [
-                "SpringgArchive", "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "COpenSSL",
+                "SpringgArchive", "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "CSpringgPages",
+                "COpenSSL",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

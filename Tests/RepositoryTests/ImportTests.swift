@@ -23,8 +23,8 @@ struct ImportTests {
         (
             "Sources/SpringgNet",
             system.union(nio).union(foundation).union([
-                "CSpringg", "COpenSSL", "Dispatch", "Logging", "SpringgArchive", "SpringgCluster", "SpringgLog",
-                "SpringgProjections",
+                "CSpringg", "CSpringgPages", "COpenSSL", "Dispatch", "Logging", "SpringgArchive", "SpringgCluster",
+                "SpringgLog", "SpringgProjections",
             ])
         ),
         ("Sources/SpringgConfiguration", ["CSpringg"]),

@@ -24,6 +24,7 @@ let package = Package(
             cSettings: [.unsafeFlags(["-O3"])],
             cxxSettings: [.unsafeFlags(["-O3"])]
         ),
+        .target(name: "CSpringgPages", exclude: ["index.html", "openapi.json"]),
         .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd"),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl"),
@@ -46,7 +47,8 @@ let package = Package(
         .target(
             name: "SpringgNet",
             dependencies: [
-                "SpringgArchive", "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "COpenSSL",
+                "SpringgArchive", "SpringgProjections", "SpringgCluster", "SpringgLog", "CSpringg", "CSpringgPages",
+                "COpenSSL",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -3,15 +3,15 @@ import NIOHTTP1
 /// `/` and `/openapi.json`: what the server says of itself.
 extension Worker {
     func page() -> Answer {
-        var body = ResponseWriter(capacity: Page.html.utf8.count)
-        body.raw(Page.html)
+        var body = ResponseWriter(capacity: StaticPages.html.utf8.count)
+        body.raw(StaticPages.html)
         return Answer(.ok, contentType: .page, body: body)
     }
 
     func apiDescription() -> Answer {
         let version = self.context.options.version
-        let parts = OpenAPI.document.split(separator: "VERSION", maxSplits: 1, omittingEmptySubsequences: false)
-        var body = ResponseWriter(capacity: OpenAPI.document.utf8.count + version.utf8.count)
+        let parts = StaticPages.description.split(separator: "VERSION", maxSplits: 1, omittingEmptySubsequences: false)
+        var body = ResponseWriter(capacity: StaticPages.description.utf8.count + version.utf8.count)
         body.raw(String(parts[0]))
         body.raw(version)
         body.raw(String(parts.last ?? ""))
@@ -32,9 +32,8 @@ enum PageHeaders {
 
     /// SHA-256 of what stands between two texts of the page, in base64.
     private static func hash(between start: String, _ end: String) -> String {
-        guard let first = Page.html.split(separator: start, maxSplits: 1).last?.split(separator: end).first else {
-            return ""
-        }
+        let behind = StaticPages.html.split(separator: start, maxSplits: 1).last
+        guard let first = behind?.split(separator: end).first else { return "" }
         var hasher = SHA256Hasher()
         var text = String(first)
         text.withUTF8 { hasher.update(UnsafeRawBufferPointer($0)) }
