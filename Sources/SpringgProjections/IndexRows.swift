@@ -339,7 +339,7 @@ extension IndexRows {
     }
 
     /// Brings back a row or a tombstone; false when it does not fit the index.
-    func restore(_ entry: CheckpointEntry, lsn: LSN) -> Bool {
+    func restore(_ entry: StateEntry, lsn: LSN) -> Bool {
         switch entry.kind {
         case .visible:
             guard isVisible(entry.version, vectorBytes: entry.vector.count), let store = index?.store else {

@@ -31,21 +31,9 @@ package struct StateEntry {
 
 /// What is known under one name beside its rows: whether an index exists, by which create, and the counters.
 package struct StateName: Equatable, Sendable {
-    package struct Creation: Equatable, Sendable {
-        package var version: EventVersion
-        package var dimensions: Int
-        package var options: [UInt8]
-
-        package init(version: EventVersion, dimensions: Int, options: [UInt8]) {
-            self.version = version
-            self.dimensions = dimensions
-            self.options = options
-        }
-    }
-
     package var name: String
     package var deletedAt: EventVersion
-    package var creations: [Creation]
+    package var creations: [IndexLifetime.Creation]
     package var newestRow: EventVersion
     package var concurrentWrites: Int
     package var logBytes: Int
@@ -53,7 +41,7 @@ package struct StateName: Equatable, Sendable {
     package init(
         name: String,
         deletedAt: EventVersion,
-        creations: [Creation],
+        creations: [IndexLifetime.Creation],
         newestRow: EventVersion,
         concurrentWrites: Int,
         logBytes: Int
@@ -85,9 +73,7 @@ package final class StateCapture: Sendable {
             StateName(
                 name: name.name,
                 deletedAt: name.lifetime.deletedAt,
-                creations: name.lifetime.creations.map {
-                    .init(version: $0.version, dimensions: $0.dimensions, options: $0.options)
-                },
+                creations: name.lifetime.creations,
                 newestRow: name.newestVersion,
                 concurrentWrites: name.counters.concurrentWrites,
                 logBytes: name.counters.logBytes
@@ -187,12 +173,7 @@ extension Materializer {
         let rows = restore(
             CheckpointManifest.Name(
                 name: saved.name,
-                lifetime: IndexLifetime(
-                    deletedAt: saved.deletedAt,
-                    creations: saved.creations.map {
-                        .init(version: $0.version, dimensions: $0.dimensions, options: $0.options)
-                    }
-                ),
+                lifetime: IndexLifetime(deletedAt: saved.deletedAt, creations: saved.creations),
                 newestVersion: saved.newestRow,
                 counters: counters,
                 fileBytes: 0,
@@ -215,17 +196,7 @@ package struct RestoredName {
 
     /// Brings back a row or a tombstone; false when it does not fit the index.
     package func add(_ entry: StateEntry) -> Bool {
-        guard let kind = CheckpointEntry.Kind(rawValue: entry.kind.rawValue) else { return false }
-        return rows.restore(
-            CheckpointEntry(
-                kind: kind,
-                version: entry.version,
-                id: entry.id,
-                vector: entry.vector,
-                metadata: entry.metadata
-            ),
-            lsn: lsn
-        )
+        rows.restore(entry, lsn: lsn)
     }
 
     /// All rows are back; returns the digest of the visible ones.

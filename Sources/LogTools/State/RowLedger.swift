@@ -113,12 +113,7 @@ extension RowLedger {
     package init(_ state: StateCapture) {
         self.init()
         for (position, name) in state.names.enumerated() where !name.name.isEmpty {
-            let lifetime = IndexLifetime(
-                deletedAt: name.deletedAt,
-                creations: name.creations.map {
-                    .init(version: $0.version, dimensions: $0.dimensions, options: $0.options)
-                }
-            )
+            let lifetime = IndexLifetime(deletedAt: name.deletedAt, creations: name.creations)
             let entries = state.entries(position)
             var rows: [VectorID: Register] = [:]
             rows.reserveCapacity(entries.count)

@@ -1,7 +1,63 @@
 import SpringgLog
 
-// A file of a checkpoint, little-endian: a header, whose last 4 bytes are the CRC-32C of those before; then blocks: u32
-// bytes of the payload, u32 CRC-32C of the payload, payload; a block of 0 bytes ends the file.
+// A file of a checkpoint, little-endian:
+//
+//   0  8    magic: "SPRGIDX1" for rows, "SPRGHNS1" for a graph
+//   8  u32  format version, 1
+//  12  u32  of a graph, M: links of a node on each level but the lowest, which has twice as many; of rows, 0
+//  16  u64  LSN of the checkpoint
+//  24  u64  entries; of a graph, nodes: the first so many rows
+//  32  16   of rows, the digest of the visible ones; of a graph, 0
+//  48  u64  0
+//  56  u32  0
+//  60  u32  CRC-32C of the 60 bytes above
+//  then blocks: u32 bytes of the payload, u32 CRC-32C of the payload, payload; a block of 0 bytes ends the file
+
+/// The head of a file of a checkpoint.
+struct CheckpointFileHeader: Equatable {
+    enum Kind: UInt64 {
+        case rows = 0x3158_4449_4752_5053  // "SPRGIDX1"
+        case graph = 0x3153_4E48_4752_5053  // "SPRGHNS1"
+    }
+
+    private static let formatVersion: UInt32 = 1
+
+    var kind: Kind
+    var lsn: LSN
+    var entries: Int
+    /// Of a graph.
+    var M = 0
+    /// Of rows.
+    var digest = StateDigest()
+
+    init(_ kind: Kind, lsn: LSN, entries: Int) {
+        self.kind = kind
+        self.lsn = lsn
+        self.entries = entries
+    }
+
+    /// Reads a header whose checksum matches; nil when it is of another kind or a newer version.
+    init?(_ kind: Kind, decoding bytes: UnsafeRawBufferPointer) {
+        guard bytes.count >= CheckpointBlocks.headerBytes, bytes.integer(UInt64.self, at: 0) == kind.rawValue,
+            bytes.integer(UInt32.self, at: 8) == CheckpointFileHeader.formatVersion,
+            let entries = Int(exactly: bytes.integer(UInt64.self, at: 24))
+        else { return nil }
+        self.init(kind, lsn: LSN(bytes.integer(UInt64.self, at: 16)), entries: entries)
+        M = Int(bytes.integer(UInt32.self, at: 12))
+        let digest = bytes.origin(at: 32)
+        self.digest = StateDigest(high: digest.high, low: digest.low)
+    }
+
+    /// Writes the header to zeros, all but its checksum.
+    func encode(into out: UnsafeMutableRawBufferPointer) {
+        out.store(kind.rawValue, at: 0)
+        out.store(CheckpointFileHeader.formatVersion, at: 8)
+        out.store(UInt32(M), at: 12)
+        out.store(lsn.rawValue, at: 16)
+        out.store(UInt64(entries), at: 24)
+        out.store(OriginID(high: digest.high, low: digest.low), at: 32)
+    }
+}
 
 /// What the files of a checkpoint have in common.
 enum CheckpointBlocks {

@@ -44,7 +44,7 @@ struct CheckpointReader {
         let path = directory + "/" + CheckpointFiles.indexFile(base.lsn, number)
         func damage(_ reason: String) -> CheckpointDamage { CheckpointDamage(path: path, reason: reason) }
         let blocks = try BlockReader(path: path, fileSystem: fileSystem, fileBytes: name.fileBytes)
-        guard let header = blocks.header.withUnsafeBytes({ IndexFileHeader(decoding: $0) }) else {
+        guard let header = blocks.header.withUnsafeBytes({ CheckpointFileHeader(.rows, decoding: $0) }) else {
             throw damage("it is of a newer version")
         }
         guard header.lsn == base.lsn else { throw damage("it belongs to another checkpoint") }
@@ -53,7 +53,7 @@ struct CheckpointReader {
         while let block = try blocks.next() {
             var offset = 0
             while offset < block.count {
-                guard let entry = CheckpointEntry(decoding: UnsafeRawBufferPointer(rebasing: block[offset...])),
+                guard let entry = StateEntry(decoding: UnsafeRawBufferPointer(rebasing: block[offset...])),
                     rows.restore(entry, lsn: base.lsn)
                 else { throw damage("an entry contradicts itself or its index") }
                 offset += entry.bytes

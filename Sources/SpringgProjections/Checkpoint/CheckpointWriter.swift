@@ -77,12 +77,9 @@ struct CheckpointWriter {
             picture.read(node, into: &lists)
             try blocks.append(lists.bytes) { lists.encode(into: $0) }
         }
-        let header = GraphFileHeader(
-            lsn: capture.base.lsn,
-            M: index.graph.parameters.M,
-            nodes: picture.nodes.count
-        )
-        return (picture.nodes.map(picture.graph.slot(of:)), try blocks.finish { header.encode(into: $0) })
+        var header = CheckpointFileHeader(.graph, lsn: capture.base.lsn, entries: picture.nodes.count)
+        header.M = index.graph.parameters.M
+        return (picture.nodes.map(picture.graph.slot(of:)), try blocks.finish { [header] in header.encode(into: $0) })
     }
 
     /// Writes the rows: visible ones first, and of those the ones in `order`.
@@ -102,7 +99,7 @@ struct CheckpointWriter {
                 if isCancelled() { return nil }
                 let version = store.version(of: slot)
                 digest.insert(id: store.id(of: slot), version: version)
-                let entry = CheckpointEntry(
+                let entry = StateEntry(
                     kind: .visible,
                     version: version,
                     id: store.id(of: slot),
@@ -117,7 +114,7 @@ struct CheckpointWriter {
             if isCancelled() { return nil }
             try id.bytes.withBytes { id throws(FileSystemError) in
                 try entry.withBytes { vector, metadata throws(FileSystemError) in
-                    let entry = CheckpointEntry(
+                    let entry = StateEntry(
                         kind: vector.isEmpty ? .tombstone : .hidden,
                         version: entry.version,
                         id: id,
@@ -128,8 +125,9 @@ struct CheckpointWriter {
                 }
             }
         }
-        let header = IndexFileHeader(lsn: capture.base.lsn, entries: blocks.entries, digest: digest)
-        return try blocks.finish { header.encode(into: $0) }
+        var header = CheckpointFileHeader(.rows, lsn: capture.base.lsn, entries: blocks.entries)
+        header.digest = digest
+        return try blocks.finish { [header] in header.encode(into: $0) }
     }
 
     /// The slots visible at a moment: those in `first`, in their order, and then the others.

@@ -12,11 +12,11 @@ extension VectorIndex {
         _ team: IndexingTeam
     ) throws(CheckpointDamage) {
         func damage(_ reason: String) -> CheckpointDamage { CheckpointDamage(path: path, reason: reason) }
-        guard let header = blocks.header.withUnsafeBytes({ GraphFileHeader(decoding: $0) }) else {
+        guard let header = blocks.header.withUnsafeBytes({ CheckpointFileHeader(.graph, decoding: $0) }) else {
             throw damage("it is of a newer version")
         }
         let restored = graph.makeEmpty()
-        guard header.lsn == lsn, header.M == restored.parameters.M, header.nodes <= store.slotsUsed else {
+        guard header.lsn == lsn, header.M == restored.parameters.M, header.entries <= store.slotsUsed else {
             throw damage("it belongs to other rows")
         }
         var node = GraphFileNode()
@@ -25,14 +25,14 @@ extension VectorIndex {
             var offset = 0
             while offset < block.count {
                 guard let bytes = node.decode(UnsafeRawBufferPointer(rebasing: block[offset...])),
-                    count < header.nodes,
-                    restored.restore(node, as: UInt32(count), slot: UInt32(count), nodes: header.nodes)
+                    count < header.entries,
+                    restored.restore(node, as: UInt32(count), slot: UInt32(count), nodes: header.entries)
                 else { throw damage("node \(count) contradicts itself or its row") }
                 offset += bytes
                 count += 1
             }
         }
-        guard count == header.nodes, take(restored, team) else { throw damage("its nodes contradict each other") }
+        guard count == header.entries, take(restored, team) else { throw damage("its nodes contradict each other") }
     }
 
     /// Begins with a graph all of whose nodes are back; false, and nothing is changed, when they contradict each other.
