@@ -14,12 +14,12 @@ final class VectorStore: @unchecked Sendable {
     let layout: RowChunk.Layout
     let codesLayout: RowCodes.Layout
     private let epochs: ReadEpochs
-    private let memory: MemoryAccount
+    let memory: MemoryAccount
 
     /// Pointers to the chunks; replaced by a larger copy when it is full.
     private let directory: Atomic<UnsafeMutablePointer<RowChunk>?>
     /// Slots that have ever been used; readers look at no others.
-    private let slotCount = Atomic<Int>(0)
+    let slotCount = Atomic<Int>(0)
 
     struct Shared {
         var table = IDTable()
@@ -34,7 +34,7 @@ final class VectorStore: @unchecked Sendable {
     /// Chunks that have codes.
     let codedChunks = Atomic<Int>(0)
     /// Codes whose linker ended while a search may still have read them.
-    private let retiredCodes = Mutex<[RetiredCodes]>([])
+    let retiredCodes = Mutex<[RetiredCodes]>([])
 
     // The writer's own.
     private var chunkCount = 0
@@ -92,7 +92,7 @@ final class VectorStore: @unchecked Sendable {
     private let memoryOfChunks = Atomic<Int>(0)
 
     @inline(__always)
-    private func chunk(_ number: Int) -> RowChunk {
+    func chunk(_ number: Int) -> RowChunk {
         // Never nil after the initialiser; a chunk's pointer is there before a slot in it is published.
         directory.load(ordering: .acquiring).unsafelyUnwrapped[number]
     }
@@ -149,121 +149,6 @@ final class VectorStore: @unchecked Sendable {
         chunk(Int(slot) >> layout.shift).details[Int(slot) & layout.mask].version
     }
 
-    /// Calls `body` for each run of neighbouring slots visible at `moment`: first slot, rows, scales, length of the run.
-    func forEachRun(
-        at moment: LSN,
-        unless cancellation: Cancellation? = nil,
-        _ body: (UInt32, UnsafePointer<Float>, UnsafePointer<Float>, Int) -> Void
-    ) {
-        let slots = slotCount.load(ordering: .acquiring)
-        var first = 0
-        while first < slots, cancellation?.isCancelled != true {
-            let chunk = chunk(first >> layout.shift)
-            let end = min(layout.capacity, slots - first)
-            var start = 0
-            while start < end {
-                while start < end, !isVisible(chunk, start, moment) { start += 1 }
-                var stop = start
-                while stop < end, isVisible(chunk, stop, moment) { stop += 1 }
-                if stop > start {
-                    body(UInt32(first + start), chunk.rows + start * layout.stride, chunk.scales + start, stop - start)
-                }
-                start = stop
-            }
-            first += layout.capacity
-        }
-    }
-
-    /// Calls `body` for each run of neighbouring slots that are visible at `moment` and not in the graph.
-    ///
-    /// - Returns: How many rows that were. A row that is being linked meanwhile is among them, or in the graph, or both.
-    func forEachUnlinkedRun(
-        at moment: LSN,
-        unless cancellation: Cancellation? = nil,
-        _ body: (UInt32, UnsafePointer<Float>, UnsafePointer<Float>, Int) -> Void
-    ) -> Int {
-        guard ledger.count(.unlinked) > 0 else { return 0 }
-        var rows = 0
-        for word in 0..<ledger.words {
-            if cancellation?.isCancelled == true { break }
-            var bits = ledger.word(.unlinked, word)
-            while bits != 0 {
-                let first = word * 64 + bits.trailingZeroBitCount
-                let chunk = chunk(first >> layout.shift)
-                let start = first & layout.mask
-                let run = min((~(bits >> UInt64(first & 63))).trailingZeroBitCount, layout.capacity - start)
-                // A shift by 64, when the run ends the word, leaves nothing.
-                bits &= ~0 << UInt64(first & 63 + run)
-                var place = start
-                while place < start + run {
-                    while place < start + run, !isVisible(chunk, place, moment) { place += 1 }
-                    let begin = place
-                    while place < start + run, isVisible(chunk, place, moment) { place += 1 }
-                    guard place > begin else { continue }
-                    rows += place - begin
-                    body(
-                        UInt32(first + begin - start),
-                        chunk.rows + begin * layout.stride,
-                        chunk.scales + begin,
-                        place - begin
-                    )
-                }
-            }
-        }
-        return rows
-    }
-
-    /// The codes of a slot's chunk; makes room for them, if it may and memory is plentiful, where there are none.
-    ///
-    /// In a walk (`ProjectionResources.walks`) that began before: they stay at least as long.
-    func codes(around slot: UInt32, making: Bool) -> RowCodes? {
-        let holder = chunk(Int(slot) >> layout.shift).codes
-        if let base = holder.pointee.load(ordering: .acquiring) { return codesLayout.codes(at: base) }
-        guard making, memory.isPlentiful(for: codesLayout.bytes) else { return nil }
-        let made = codesLayout.make()
-        let (isFirst, other) = holder.pointee.compareExchange(
-            expected: nil,
-            desired: made.base,
-            ordering: .acquiringAndReleasing
-        )
-        if isFirst {
-            codedChunks.wrappingAdd(1, ordering: .relaxed)
-            count(codesLayout.bytes)
-            return made
-        }
-        made.base.deallocate()
-        return other.map(codesLayout.codes)
-    }
-
-    /// Takes the codes of a slot's chunk out of sight, when none of its rows waits to be linked.
-    ///
-    /// The linker only. Searches in progress may still read and write them.
-    func takeCodes(around slot: UInt32) -> RetiredCodes? {
-        let number = Int(slot) >> layout.shift
-        let holder = chunk(number).codes
-        guard holder.pointee.load(ordering: .relaxed) != nil else { return nil }
-        let first = UInt32(number << layout.shift)
-        let end = min(first + UInt32(layout.capacity), UInt32(slotsUsed))
-        guard !(first..<end).contains(where: { ledger.contains(.queued, $0) }) else { return nil }
-        codedChunks.wrappingSubtract(1, ordering: .relaxed)
-        return holder.pointee.exchange(nil, ordering: .acquiringAndReleasing).map(RetiredCodes.init)
-    }
-
-    /// Codes that no search begins to read.
-    struct RetiredCodes: @unchecked Sendable {
-        // Why @unchecked: it is handed from owner to owner, and only deallocated.
-        fileprivate let base: UnsafeMutableRawPointer
-    }
-
-    /// Gives back the memory of codes that no search reads any more.
-    func free(_ codes: RetiredCodes) {
-        codes.base.deallocate()
-        count(-codesLayout.bytes)
-    }
-
-    /// Keeps codes that a search may still read to the end of the store.
-    func keep(_ codes: [RetiredCodes]) { retiredCodes.withLock { $0 += codes } }
-
     /// When a visible row became so: no other row in its slot has the same.
     @inline(__always)
     func born(_ slot: UInt32) -> UInt64 {
@@ -276,16 +161,9 @@ final class VectorStore: @unchecked Sendable {
         isVisible(chunk(Int(slot) >> layout.shift), Int(slot) & layout.mask, moment)
     }
 
-    /// The slots visible at `moment`, in ascending order.
-    func slots(at moment: LSN) -> [UInt32] {
-        var slots: [UInt32] = []
-        forEachRun(at: moment) { first, _, _, count in slots.append(contentsOf: first..<first + UInt32(count)) }
-        return slots
-    }
-
     /// `died` is read before `born`: a slot that is being reused shows its reset birth once its reset death is seen.
     @inline(__always)
-    private func isVisible(_ chunk: RowChunk, _ place: Int, _ moment: LSN) -> Bool {
+    func isVisible(_ chunk: RowChunk, _ place: Int, _ moment: LSN) -> Bool {
         let died = chunk.lifespans[place].died.load(ordering: .acquiring)
         let born = chunk.lifespans[place].born.load(ordering: .acquiring)
         return born <= moment.rawValue && moment.rawValue < died
@@ -464,7 +342,7 @@ final class VectorStore: @unchecked Sendable {
 
     private func countText(_ bytes: Int) { count(bytes) }
 
-    private func count(_ bytes: Int) {
+    func count(_ bytes: Int) {
         memoryOfChunks.wrappingAdd(bytes, ordering: .relaxed)
         memory.add(bytes)
     }
@@ -485,27 +363,6 @@ final class VectorStore: @unchecked Sendable {
         let beyond = pending - room
         let startsChunk = beyond >= 0 && beyond & layout.mask == 0
         return VectorStore.textBytes(textBytes) + (startsChunk ? layout.bytes : 0)
-    }
-}
-
-/// Bytes that the projections hold, counted exactly as they are allocated and released.
-final class MemoryAccount: Sendable {
-    private let bytes = Atomic<Int>(0)
-
-    func add(_ count: Int) { bytes.wrappingAdd(count, ordering: .relaxed) }
-
-    var total: Int { bytes.load(ordering: .relaxed) }
-
-    /// Bytes that may be held; 0 for no limit.
-    let limit = Atomic<Int>(0)
-
-    /// Whether somebody waits for whoever takes memory; not while a start or a tool fills the stores.
-    let hasClients = Atomic<Bool>(false)
-
-    /// Whether so many more may be taken for what only saves time: half of the limit is for what has to be there.
-    func isPlentiful(for count: Int) -> Bool {
-        let limit = limit.load(ordering: .relaxed)
-        return limit == 0 || total + count <= limit / 2
     }
 }
 
