@@ -11,7 +11,6 @@ import Synchronization
 /// Needs `make test-servers`.
 enum BootstrapSection {
     private static let rows = 100_000
-    private static let origin = OriginID(high: 1, low: 1)
 
     static func measure(_ settings: Settings) throws -> SectionReport {
         var report = SectionReport(title: "100,000 × 1,024 random components from an archive in SeaweedFS, loopback")
@@ -175,32 +174,24 @@ enum BootstrapSection {
     private static func archive(to store: any ObjectStore, _ settings: Settings) throws -> StateDigest {
         var random = SeededRandom(seed: settings.seed)
         let state = Materializer()
-        var heads = VersionVector()
+        var writer = LoneOrigin()
         func apply(_ event: EncodedEvent) {
-            let lsn = state.appliedLSN.next
-            event.stamp(
-                origin: origin,
-                sequence: Sequence(lsn.rawValue),
-                hlc: HLC(milliseconds: lsn.rawValue, counter: 0),
-                seen: .none,
-                previousChain: 0
-            )
+            let lsn = writer.stamp(event)
             guard let decoded = event.envelope.event else { return }
             state.apply(decoded, of: event.envelope, recordBytes: 0, lsn: lsn)
-            heads[origin] = event.envelope.head
         }
         apply(.indexCreated(name: "a", dimensions: Settings.dimensions, options: .empty))
         for row in 0..<rows { apply(EventSet.put("a", "row-\(row)", random.floats(Settings.dimensions))) }
         state.publish()
         state.indexes[0].indexNow(threads: sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        let newest = EventVersion(hlc: HLC(milliseconds: state.appliedLSN.rawValue, counter: 0), origin: origin)
+        let newest = EventVersion(hlc: HLC(milliseconds: state.appliedLSN.rawValue, counter: 0), origin: writer.id)
         let snapshot = try SnapshotWriter(to: store, uploads: ArchiveOptions().uploads)
-            .write(state.captureState(heads: heads), origin: origin, newest: newest).manifest
+            .write(state.captureState(heads: writer.heads), origin: writer.id, newest: newest).manifest
         let identity = ArchiveIdentity(cluster: "00000000000000000000000000000001", label: "", createdAt: 0)
         try store.put(ArchiveIdentity.key, bytes: identity.encoded())
         var manifest = ArchiveManifest(cluster: identity.cluster)
         manifest.generation = 1
-        manifest.heads = heads
+        manifest.heads = writer.heads
         manifest.highestHLC = newest.hlc
         manifest.snapshots = [try .init(snapshot)]
         try store.put(ArchiveManifest.key(1), bytes: manifest.encoded())

@@ -7,7 +7,6 @@ import SpringgTestKit
 /// A snapshot of 100,000 vectors to a directory, and the next one after a single change.
 enum SnapshotSection {
     private static let rows = 100_000
-    private static let origin = OriginID(high: 1, low: 1)
 
     static func measure(_ settings: Settings) throws -> SectionReport {
         var report = SectionReport(title: "snapshots of 100,000 × 1,024 random components to a directory")
@@ -15,19 +14,11 @@ enum SnapshotSection {
         let store = try DirectoryStore(path: place.path + "/store", createIfMissing: true)
         var random = SeededRandom(seed: settings.seed)
         let state = Materializer()
-        var heads = VersionVector()
+        var writer = LoneOrigin()
         func apply(_ event: EncodedEvent) {
-            let lsn = state.appliedLSN.next
-            event.stamp(
-                origin: origin,
-                sequence: Sequence(lsn.rawValue),
-                hlc: HLC(milliseconds: lsn.rawValue, counter: 0),
-                seen: .none,
-                previousChain: 0
-            )
+            let lsn = writer.stamp(event)
             guard let decoded = event.envelope.event else { return }
             state.apply(decoded, of: event.envelope, recordBytes: 0, lsn: lsn)
-            heads[origin] = .init(sequence: Sequence(lsn.rawValue), chain: event.envelope.chain)
         }
         apply(.indexCreated(name: "a", dimensions: Settings.dimensions, options: .empty))
         for row in 0..<rows { apply(EventSet.put("a", "row-\(row)", random.floats(Settings.dimensions))) }
@@ -36,7 +27,7 @@ enum SnapshotSection {
         func snapshot() throws -> (report: SnapshotReport, seconds: Double) {
             let begun = Monotonic.nanoseconds()
             let written = try SnapshotWriter(to: store)
-                .write(state.captureState(heads: heads), origin: origin, newest: .none).report
+                .write(state.captureState(heads: writer.heads), origin: writer.id, newest: .none).report
             return (written, Double(Monotonic.nanoseconds() - begun) / 1e9)
         }
         let first = try snapshot()

@@ -19,7 +19,7 @@ struct SnapshotGoldenTests {
     /// A row, a tombstone, a row of other dimensions, a deleted index and a mark.
     static func state() throws -> (state: Materializer, heads: VersionVector) {
         let state = Materializer()
-        var head = VersionVector.Head.start
+        var writer = LoneOrigin(origin)
         let events: [EncodedEvent] = [
             Array("{\"m\":16}".utf8).withUnsafeBytes { .indexCreated(name: "docs", dimensions: 2, options: $0) },
             EventSet.put("docs", "é/1", [1, -0.5], metadata: "{\"custom\":{}}"),
@@ -31,21 +31,11 @@ struct SnapshotGoldenTests {
             .mark(name: "before-migration"),
         ]
         for (number, event) in events.enumerated() {
-            let chain = event.stamp(
-                origin: origin,
-                sequence: head.sequence.next,
-                hlc: HLC(milliseconds: 1_700_000_000_000, counter: UInt16(number)),
-                seen: .none,
-                previousChain: head.chain
-            )
-            head = .init(sequence: head.sequence.next, chain: chain)
-            let decoded = try #require(event.envelope.event)
-            state.apply(decoded, of: event.envelope, recordBytes: 100, lsn: LSN(UInt64(number + 1)))
+            let lsn = writer.stamp(event, at: HLC(milliseconds: 1_700_000_000_000, counter: UInt16(number)))
+            state.apply(try #require(event.envelope.event), of: event.envelope, recordBytes: 100, lsn: lsn)
         }
         state.publish()
-        var heads = VersionVector()
-        heads[origin] = head
-        return (state, heads)
+        return (state, writer.heads)
     }
 
     private static func read(_ name: String) throws -> [UInt8] { try Files.read(directory + "/" + name) }

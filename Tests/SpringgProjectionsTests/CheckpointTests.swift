@@ -272,9 +272,8 @@ struct CheckpointTests {
 
     /// A row, a tombstone and a row of other dimensions, under one name; another name was deleted.
     private static func goldenState() throws -> (Materializer, VersionVector) {
-        let origin = OriginID(high: 0x1111_2222_3333_4444, low: 0x5555_6666_7777_8888)
         let state = Materializer()
-        var head = VersionVector.Head.start
+        var writer = LoneOrigin(OriginID(high: 0x1111_2222_3333_4444, low: 0x5555_6666_7777_8888))
         let events: [EncodedEvent] = [
             Array("{}".utf8).withUnsafeBytes { .indexCreated(name: "docs", dimensions: 2, options: $0) },
             EventSet.put("docs", "é/1", [1, -0.5], metadata: "{\"custom\":{}}"),
@@ -285,21 +284,11 @@ struct CheckpointTests {
             .indexDeleted(name: "old"),
         ]
         for (number, event) in events.enumerated() {
-            let chain = event.stamp(
-                origin: origin,
-                sequence: head.sequence.next,
-                hlc: HLC(milliseconds: 1_700_000_000_000, counter: UInt16(number)),
-                seen: .none,
-                previousChain: head.chain
-            )
-            head = .init(sequence: head.sequence.next, chain: chain)
-            let decoded = try #require(event.envelope.event)
-            state.apply(decoded, of: event.envelope, recordBytes: 100, lsn: LSN(UInt64(number + 1)))
+            let lsn = writer.stamp(event, at: HLC(milliseconds: 1_700_000_000_000, counter: UInt16(number)))
+            state.apply(try #require(event.envelope.event), of: event.envelope, recordBytes: 100, lsn: lsn)
         }
         state.publish()
-        var heads = VersionVector()
-        heads[origin] = head
-        return (state, heads)
+        return (state, writer.heads)
     }
 
     private static let goldenFiles = [

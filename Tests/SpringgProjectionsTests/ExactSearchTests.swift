@@ -8,18 +8,11 @@ import Testing
 struct ExactSearchTests {
     static func index(_ vectors: [[Float]], dimensions: Int) throws -> VectorIndex {
         let state = Materializer()
-        var lsn: UInt64 = 0
+        var writer = LoneOrigin()
         func apply(_ event: EncodedEvent) {
-            lsn += 1
-            event.stamp(
-                origin: OriginID(high: 1, low: 1),
-                sequence: Sequence(lsn),
-                hlc: HLC(milliseconds: lsn, counter: 0),
-                seen: .none,
-                previousChain: 0
-            )
+            let lsn = writer.stamp(event)
             if let decoded = event.envelope.event {
-                state.apply(decoded, of: event.envelope, recordBytes: 0, lsn: LSN(lsn))
+                state.apply(decoded, of: event.envelope, recordBytes: 0, lsn: lsn)
             }
         }
         apply(.indexCreated(name: "a", dimensions: dimensions, options: .empty))
