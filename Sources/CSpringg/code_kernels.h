@@ -45,6 +45,25 @@ VNNI_TARGET __attribute__((always_inline)) static inline __m256i halves(__m512i 
     return _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
 }
 
+/// The dot products of four rows: what a kernel is about.
+typedef __m128i (*four_dots)(const int8_t *query, const void *const *four, size_t bytes);
+
+/// Goes through the rows four at a time, and takes `offset` from each of their sums. It and `dots` become one function.
+__attribute__((target("avx2"), always_inline)) static inline void dot_rows(
+    four_dots dots, int32_t offset, const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out
+) {
+    prefetch_rows(rows, bytes, 0, smaller(count, ROWS_AHEAD));
+    for (size_t row = 0; row < count; row += ROWS_AT_ONCE) {
+        prefetch_rows(rows, bytes, smaller(count, row + ROWS_AHEAD), smaller(count, row + ROWS_AHEAD + ROWS_AT_ONCE));
+        // Beyond the last row the last one is computed again: cheaper than a second loop.
+        const void *four[ROWS_AT_ONCE] = {
+            rows[row], rows[smaller(row + 1, count - 1)], rows[smaller(row + 2, count - 1)],
+            rows[smaller(row + 3, count - 1)],
+        };
+        store_sums(_mm_sub_epi32(dots(query, four, bytes), _mm_set1_epi32(offset)), out + row, count - row);
+    }
+}
+
 /// Whether the processor has what VNNI_TARGET says.
 static inline bool has_vnni(void) {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")

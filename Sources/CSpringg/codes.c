@@ -28,26 +28,26 @@ __attribute__((target("avx2"), always_inline)) static inline __m256i step_avx2(
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
+__attribute__((target("avx2"), always_inline)) static inline __m128i four_s8_avx2(
+    const int8_t *query, const void *const *four, size_t bytes
+) {
+    const int8_t *r0 = four[0], *r1 = four[1], *r2 = four[2], *r3 = four[3];
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t i = 0; i < bytes; i += 32) {
+        __m256i q = _mm256_loadu_si256((const __m256i *)(query + i));
+        __m256i magnitude = _mm256_abs_epi8(q);
+        s0 = step_avx2(s0, q, magnitude, r0 + i);
+        s1 = step_avx2(s1, q, magnitude, r1 + i);
+        s2 = step_avx2(s2, q, magnitude, r2 + i);
+        s3 = step_avx2(s3, q, magnitude, r3 + i);
+    }
+    return sum_four(s0, s1, s2, s3);
+}
+
 __attribute__((target("avx2"))) static void dots_s8_avx2(
     const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out
 ) {
-    prefetch_rows(rows, bytes, 0, smaller(count, ROWS_AHEAD));
-    for (size_t row = 0; row < count; row += ROWS_AT_ONCE) {
-        prefetch_rows(rows, bytes, smaller(count, row + ROWS_AHEAD), smaller(count, row + ROWS_AHEAD + ROWS_AT_ONCE));
-        // Beyond the last row the last one is computed again: cheaper than a second loop.
-        const int8_t *r0 = rows[row], *r1 = rows[smaller(row + 1, count - 1)];
-        const int8_t *r2 = rows[smaller(row + 2, count - 1)], *r3 = rows[smaller(row + 3, count - 1)];
-        __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
-        for (size_t i = 0; i < bytes; i += 32) {
-            __m256i q = _mm256_loadu_si256((const __m256i *)(query + i));
-            __m256i magnitude = _mm256_abs_epi8(q);
-            s0 = step_avx2(s0, q, magnitude, r0 + i);
-            s1 = step_avx2(s1, q, magnitude, r1 + i);
-            s2 = step_avx2(s2, q, magnitude, r2 + i);
-            s3 = step_avx2(s3, q, magnitude, r3 + i);
-        }
-        store_sums(sum_four(s0, s1, s2, s3), out + row, count - row);
-    }
+    dot_rows(four_s8_avx2, 0, query, rows, bytes, count, out);
 }
 
 // (row + 128) × q, unsigned by signed, and 128 × the sum of q taken off at the end.
@@ -56,30 +56,29 @@ VNNI_TARGET __attribute__((always_inline)) static inline __m512i step_vnni(__m51
     return _mm512_dpbusd_epi32(sum, shifted, q);
 }
 
+VNNI_TARGET __attribute__((always_inline)) static inline __m128i four_s8_vnni(
+    const int8_t *query, const void *const *four, size_t bytes
+) {
+    const int8_t *r0 = four[0], *r1 = four[1], *r2 = four[2], *r3 = four[3];
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t i = 0; i < bytes; i += 64) {
+        __m512i q = _mm512_loadu_si512(query + i);
+        s0 = step_vnni(s0, q, r0 + i);
+        s1 = step_vnni(s1, q, r1 + i);
+        s2 = step_vnni(s2, q, r2 + i);
+        s3 = step_vnni(s3, q, r3 + i);
+    }
+    return sum_four(halves(s0), halves(s1), halves(s2), halves(s3));
+}
+
 VNNI_TARGET static void dots_s8_vnni(
     const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out
 ) {
-    prefetch_rows(rows, bytes, 0, smaller(count, ROWS_AHEAD));
     __m512i offset = _mm512_setzero_si512();
     for (size_t i = 0; i < bytes; i += 64) {
         offset = _mm512_dpbusd_epi32(offset, _mm512_set1_epi8((char)0x80), _mm512_loadu_si512(query + i));
     }
-    __m128i offsets = _mm_set1_epi32(_mm512_reduce_add_epi32(offset));
-    for (size_t row = 0; row < count; row += ROWS_AT_ONCE) {
-        prefetch_rows(rows, bytes, smaller(count, row + ROWS_AHEAD), smaller(count, row + ROWS_AHEAD + ROWS_AT_ONCE));
-        const int8_t *r0 = rows[row], *r1 = rows[smaller(row + 1, count - 1)];
-        const int8_t *r2 = rows[smaller(row + 2, count - 1)], *r3 = rows[smaller(row + 3, count - 1)];
-        __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
-        for (size_t i = 0; i < bytes; i += 64) {
-            __m512i q = _mm512_loadu_si512(query + i);
-            s0 = step_vnni(s0, q, r0 + i);
-            s1 = step_vnni(s1, q, r1 + i);
-            s2 = step_vnni(s2, q, r2 + i);
-            s3 = step_vnni(s3, q, r3 + i);
-        }
-        __m128i four = sum_four(halves(s0), halves(s1), halves(s2), halves(s3));
-        store_sums(_mm_sub_epi32(four, offsets), out + row, count - row);
-    }
+    dot_rows(four_s8_vnni, _mm512_reduce_add_epi32(offset), query, rows, bytes, count, out);
 }
 
 __attribute__((constructor)) static void choose(void) {

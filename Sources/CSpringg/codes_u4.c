@@ -33,28 +33,28 @@ __attribute__((target("avx2"), always_inline)) static inline __m256i step_avx2(
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(low, high), _mm256_set1_epi16(1)));
 }
 
+__attribute__((target("avx2"), always_inline)) static inline __m128i four_u4_avx2(
+    const int8_t *query, const void *const *four, size_t bytes
+) {
+    const uint8_t *r0 = four[0], *r1 = four[1], *r2 = four[2], *r3 = four[3];
+    __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t i = 0; i < bytes; i += 32) {
+        // The second half of a block goes with the second half of each of the query's two parts.
+        const int8_t *q = query + 2 * (i & ~(size_t)63) + (i & 32);
+        __m256i low = _mm256_loadu_si256((const __m256i *)q);
+        __m256i high = _mm256_loadu_si256((const __m256i *)(q + 64));
+        s0 = step_avx2(s0, low, high, r0 + i);
+        s1 = step_avx2(s1, low, high, r1 + i);
+        s2 = step_avx2(s2, low, high, r2 + i);
+        s3 = step_avx2(s3, low, high, r3 + i);
+    }
+    return sum_four(s0, s1, s2, s3);
+}
+
 __attribute__((target("avx2"))) static void dots_u4_avx2(
     const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out
 ) {
-    prefetch_rows(rows, bytes, 0, smaller(count, ROWS_AHEAD));
-    for (size_t row = 0; row < count; row += ROWS_AT_ONCE) {
-        prefetch_rows(rows, bytes, smaller(count, row + ROWS_AHEAD), smaller(count, row + ROWS_AHEAD + ROWS_AT_ONCE));
-        // Beyond the last row the last one is computed again: cheaper than a second loop.
-        const uint8_t *r0 = rows[row], *r1 = rows[smaller(row + 1, count - 1)];
-        const uint8_t *r2 = rows[smaller(row + 2, count - 1)], *r3 = rows[smaller(row + 3, count - 1)];
-        __m256i s0 = _mm256_setzero_si256(), s1 = s0, s2 = s0, s3 = s0;
-        for (size_t i = 0; i < bytes; i += 32) {
-            // The second half of a block goes with the second half of each of the query's two parts.
-            const int8_t *q = query + 2 * (i & ~(size_t)63) + (i & 32);
-            __m256i low = _mm256_loadu_si256((const __m256i *)q);
-            __m256i high = _mm256_loadu_si256((const __m256i *)(q + 64));
-            s0 = step_avx2(s0, low, high, r0 + i);
-            s1 = step_avx2(s1, low, high, r1 + i);
-            s2 = step_avx2(s2, low, high, r2 + i);
-            s3 = step_avx2(s3, low, high, r3 + i);
-        }
-        store_sums(sum_four(s0, s1, s2, s3), out + row, count - row);
-    }
+    dot_rows(four_u4_avx2, 0, query, rows, bytes, count, out);
 }
 
 VNNI_TARGET __attribute__((always_inline)) static inline __m512i step_vnni(
@@ -66,25 +66,26 @@ VNNI_TARGET __attribute__((always_inline)) static inline __m512i step_vnni(
     return _mm512_dpbusd_epi32(sum, _mm512_and_si512(_mm512_srli_epi16(bytes, 4), mask), high_query);
 }
 
+VNNI_TARGET __attribute__((always_inline)) static inline __m128i four_u4_vnni(
+    const int8_t *query, const void *const *four, size_t bytes
+) {
+    const uint8_t *r0 = four[0], *r1 = four[1], *r2 = four[2], *r3 = four[3];
+    __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
+    for (size_t i = 0; i < bytes; i += 64) {
+        __m512i low = _mm512_loadu_si512(query + 2 * i);
+        __m512i high = _mm512_loadu_si512(query + 2 * i + 64);
+        s0 = step_vnni(s0, low, high, r0 + i);
+        s1 = step_vnni(s1, low, high, r1 + i);
+        s2 = step_vnni(s2, low, high, r2 + i);
+        s3 = step_vnni(s3, low, high, r3 + i);
+    }
+    return sum_four(halves(s0), halves(s1), halves(s2), halves(s3));
+}
+
 VNNI_TARGET static void dots_u4_vnni(
     const int8_t *query, const void *const *rows, size_t bytes, size_t count, float *out
 ) {
-    prefetch_rows(rows, bytes, 0, smaller(count, ROWS_AHEAD));
-    for (size_t row = 0; row < count; row += ROWS_AT_ONCE) {
-        prefetch_rows(rows, bytes, smaller(count, row + ROWS_AHEAD), smaller(count, row + ROWS_AHEAD + ROWS_AT_ONCE));
-        const uint8_t *r0 = rows[row], *r1 = rows[smaller(row + 1, count - 1)];
-        const uint8_t *r2 = rows[smaller(row + 2, count - 1)], *r3 = rows[smaller(row + 3, count - 1)];
-        __m512i s0 = _mm512_setzero_si512(), s1 = s0, s2 = s0, s3 = s0;
-        for (size_t i = 0; i < bytes; i += 64) {
-            __m512i low = _mm512_loadu_si512(query + 2 * i);
-            __m512i high = _mm512_loadu_si512(query + 2 * i + 64);
-            s0 = step_vnni(s0, low, high, r0 + i);
-            s1 = step_vnni(s1, low, high, r1 + i);
-            s2 = step_vnni(s2, low, high, r2 + i);
-            s3 = step_vnni(s3, low, high, r3 + i);
-        }
-        store_sums(sum_four(halves(s0), halves(s1), halves(s2), halves(s3)), out + row, count - row);
-    }
+    dot_rows(four_u4_vnni, 0, query, rows, bytes, count, out);
 }
 
 __attribute__((constructor)) static void choose(void) {
