@@ -101,11 +101,11 @@ extension Node {
             let (settled, marks) = (database.log.settled, database.log.watermarks)
             state.setHeads(settled.heads)
             state.hlcFloor = HLC(settled.hlc.rawValue &+ 1)
-            state.digest = digest(database.digest)
+            state.digest = NodeState.Digest(database.digest)
             let indexes = database.indexes()
             state.vectorCount = UInt64(indexes.reduce(0) { $0 + $1.count })
             state.indexDigests = [:]
-            for index in indexes { state.indexDigests[index.name.description] = digest(index.digest) }
+            for index in indexes { state.indexDigests[index.name.description] = NodeState.Digest(index.digest) }
             if marks.applied == marks.appended, database.log.watermarks == marks { break }
             if attempt == attemptsMax { state.digest = NodeState.Digest(low: 0, high: 0) }
         }
@@ -115,10 +115,11 @@ extension Node {
 
     /// Looks for a moment without writes before the digest is left out.
     private static let attemptsMax = 8
+}
 
-    private static func digest(_ digest: StateDigest) -> NodeState.Digest {
-        NodeState.Digest(low: digest.low, high: digest.high)
-    }
+extension NodeState.Digest {
+    /// As it is announced.
+    init(_ digest: StateDigest) { self.init(low: digest.low, high: digest.high) }
 }
 
 /// A part that others need before it is there.

@@ -18,6 +18,8 @@ struct Node {
     let replication: ReplicationService?
     /// What is decided by gossip; nil without it.
     let cluster: ClusterService?
+    /// Says where nodes differ that must not; nil without gossip.
+    let divergences: DivergenceReporter?
     let logger: Logger
     let graceSeconds: Double
     private let bindAddress: String
@@ -131,6 +133,7 @@ struct Node {
             archiver: archiver,
             replication: replication.value,
             cluster: members?.cluster,
+            divergences: members.map { DivergenceReporter(database, settings, $0.cluster) },
             logger: logger,
             graceSeconds: settings[Keys.shutdownGrace].seconds,
             bindAddress: options.host,
@@ -161,6 +164,7 @@ struct Node {
         }
         // What has not been archived by now stays in the log until the next start.
         archiver?.close()
+        divergences?.close()
         // What was acknowledged last is still on its way to the others.
         replication?.stop(afterShippingFor: Node.shippingSeconds)
         try? Blocking.wait { await gossip?.stop() }

@@ -41,6 +41,9 @@ struct RunningNode {
         token = secret.isEmpty ? nil : JSONWebToken.sign(claims: claims.text(), secret: secret)
     }
 
+    /// Ends what is under way; nothing can be asked any more.
+    func close() { client.close() }
+
     /// True when some process has the data directory open.
     static func holds(_ dataPath: String) throws -> Bool {
         guard access(dataPath + "/LOCK", F_OK) == 0 else { return false }

@@ -24,7 +24,9 @@ package final class ClusterService: Sendable {
         var clock: ClockRule
         var refusal: String?
         /// Members that hold what we hold and do not show what we show.
-        var diverging: Set<String> = []
+        var divergences = DivergenceRule()
+        /// Looks for the rows that make the difference; returns at once.
+        var locate: (@Sendable (Divergence, APIAddress) -> Void)?
         /// When this node archived last, in Unix milliseconds, 0 for never; nil without an archive.
         var lastArchivedAt: (@Sendable () -> UInt64)?
         var hasLeft = false
@@ -215,7 +217,9 @@ package final class ClusterService: Sendable {
             guard agreement.digests != .unknown else { continue }
             let differs = agreement.digests == .differ
             let isNews = self.state.withLock { state in
-                differs ? state.diverging.insert(name).inserted : state.diverging.remove(name) != nil
+                differs
+                    ? state.divergences.differ(Divergence(peer: name, ours: ours.digest, theirs: theirs.digest))
+                    : state.divergences.agree(name)
             }
             guard isNews else { continue }
             if differs {
@@ -228,6 +232,48 @@ package final class ClusterService: Sendable {
                 self.logger.notice("Two nodes show the same again", metadata: ["node": "\(name)"])
             }
         }
+        self.lookForRows(members)
+    }
+
+    /// Has somebody look where the next one differs.
+    private func lookForRows(_ members: [ClusterMember]) {
+        let now = ContinuousClock.now.duration
+        let (divergence, locate) = self.state.withLock { state in
+            state.divergences.keep(only: Set(members.map(\.member.name)))
+            return (state.locate == nil ? nil : state.divergences.next(now), state.locate)
+        }
+        guard let divergence, let locate else { return }
+        let member = members.first { $0.member.name == divergence.peer }?.member
+        guard let member, let state = member.state, state.apiPort > 0 else {
+            return self.located(nil, divergence)
+        }
+        let node = NodeAddress(member.endpoint.address, port: state.apiPort)
+        locate(divergence, APIAddress(node, isSecure: state.apiIsSecure))
+    }
+
+    /// From now on `locate` is called when a member diverges, and at most once until `located` is called.
+    ///
+    /// It must not block.
+    package func locateDivergences(by locate: @escaping @Sendable (Divergence, APIAddress) -> Void) {
+        self.state.withLock { $0.locate = locate }
+    }
+
+    /// Where a divergence is; nil when that could not be told of one moment.
+    package func located(_ places: [DivergentIndex]?, _ divergence: Divergence) {
+        let now = ContinuousClock.now.duration
+        let isNews = self.state.withLock { $0.divergences.located(places, divergence, now) }
+        guard isNews, let places else { return }
+        let (peer, own) = (divergence.peer, self.sender(withRoster: false).name)
+        // Rows may be the same and the index another.
+        let named =
+            places.isEmpty
+            ? "none: the creations of an index differ"
+            : places.prefix(DivergentIndex.indexesMax).map { $0.text(peer: peer) }.joined(separator: "; ")
+        let more = places.count - DivergentIndex.indexesMax
+        self.logger.critical(
+            "Where two nodes do not show the same: springg cluster diff \(own) \(peer) lists the rows",
+            metadata: ["node": "\(peer)", "indexes": "\(named)\(more > 0 ? " and \(more) more" : "")"]
+        )
     }
 
     // MARK: What others ask
@@ -256,6 +302,17 @@ package final class ClusterService: Sendable {
             return Unready(code: "forgotten", text: Self.forgottenText(state))
         }
     }
+
+    /// Who holds the same events as this node and does not show the same, in order.
+    package var diverging: [String] { self.state.withLock { $0.divergences.peers } }
+
+    /// What there is to say of such a member.
+    static func divergenceAdvice(_ own: String, _ peer: String) -> String {
+        "this node and \(peer) hold the same events and do not show the same: springg cluster diff \(own) \(peer) lists the rows"
+    }
+
+    /// Where a member shows something else, empty while that is not known; nil when it is not known to do so.
+    func divergence(of name: String) -> [DivergentIndex]? { self.state.withLock { $0.divergences.places(name) } }
 
     /// The members, whether there or not, in order.
     package var roster: [String] { self.state.withLock { ($0.standing?.roster ?? $0.known).members } }

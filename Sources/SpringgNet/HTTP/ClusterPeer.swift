@@ -17,10 +17,22 @@ struct ClusterPeer {
     /// What it holds and shows, beside what this node does; nil for this node itself.
     var agreement: Agreement?
     var replication: ReplicationStatus.Peer?
+    /// Where it shows something else than this node, though it holds the same; empty while that is not known, nil when it does not.
+    var divergence: [DivergentIndex]?
 
     /// Seconds since 1970; nil for never.
     private var lastArchived: Double? {
         self.state.flatMap { $0.lastArchivedAt > 0 ? Double($0.lastArchivedAt) / 1000 : nil }
+    }
+
+    /// What to say of the digests: who was seen to differ does so until it was seen to agree.
+    var digests: Agreement.Digests? {
+        self.agreement.map { $0.digests == .unknown && self.divergence != nil ? .differ : $0.digests }
+    }
+
+    /// Buckets in which it shows something else, as far as they are known.
+    var divergentBuckets: Int {
+        self.divergence?.reduce(0) { if case .buckets(_, _, let count) = $1.place { $0 + count } else { $0 } } ?? 0
     }
 
     /// Counts as a member: suspicion is not yet a verdict.
@@ -76,13 +88,16 @@ struct ClusterPeer {
             body.raw(",\n        \"origin\": ")
             body.string(state.origin.description)
         }
-        if let agreement = self.agreement {
+        if let agreement = self.agreement, let digests = self.digests {
             body.raw(",\n        \"lag_events\": ")
             body.integer(agreement.lag)
             body.raw(",\n        \"lead_events\": ")
             body.integer(agreement.lead)
             body.raw(",\n        \"digest\": ")
-            body.string(agreement.digests.rawValue)
+            body.string(digests.rawValue)
+            if digests == .differ, let places = self.divergence, !places.isEmpty {
+                Self.write(places, to: &body)
+            }
         }
         if let replication = self.replication {
             body.raw(",\n        \"replication\": {\"breaker\": ")
@@ -98,6 +113,31 @@ struct ClusterPeer {
             body.raw("}")
         }
         body.raw("\n      }")
+    }
+
+    private static func write(_ places: [DivergentIndex], to body: inout ResponseWriter) {
+        body.raw(",\n        \"differs_in\": [")
+        for (position, place) in places.prefix(DivergentIndex.indexesMax).enumerated() {
+            body.raw(position == 0 ? "{\"index\": " : ", {\"index\": ")
+            body.string(place.name)
+            switch place.place {
+            case .onlyHere: body.raw(", \"only\": \"here\"}")
+            case .onlyThere: body.raw(", \"only\": \"there\"}")
+            case .buckets(let total, let first, let count):
+                body.raw(", \"buckets_of\": ")
+                body.integer(total)
+                body.raw(", \"buckets_differ\": ")
+                body.integer(count)
+                body.raw(", \"buckets\": [")
+                for (position, bucket) in first.enumerated() {
+                    body.raw(position == 0 ? "" : ", ")
+                    body.integer(bucket)
+                }
+                body.raw("]}")
+            }
+        }
+        body.raw("],\n        \"indexes_differ\": ")
+        body.integer(places.count)
     }
 
     private static func word(_ state: NodeState.WriteState) -> String {

@@ -19,6 +19,11 @@ extension Worker {
             if self.context.options.replication?()?.isOutOfReach == true {
                 return answer("degraded", ReplicationStatus.outOfReachAdvice)
             }
+            if let cluster = self.context.options.cluster, let peer = cluster.diverging.first {
+                // Ready all the same: both nodes see it, and which of them is right nobody knows.
+                let own = self.context.options.gossip?.nodeName ?? ""
+                return answer("degraded", ClusterService.divergenceAdvice(own, peer))
+            }
             let rows = self.context.database.rowsToLink
             return .success { body in
                 body.raw(#"{"status":"healthy","service":"springg""#)

@@ -148,6 +148,7 @@ extension Worker {
                 peer.agreement = Agreement(ours: ours, theirs: theirs, theirLong: member.member.longState)
             }
             peer.replication = replication?.peer(member.member.name)
+            peer.divergence = self.context.options.cluster?.divergence(of: member.member.name)
             return peer
         }
         return (own, others)

@@ -104,7 +104,13 @@ extension Worker {
             $0.agreement?.lead
         }
         family("springg_peer_diverged", "1 when the peer holds the same events and does not show the same.") {
-            $0.agreement.map { $0.digests == .differ ? 1 : 0 }
+            $0.digests.map { $0 == .differ ? 1 : 0 }
+        }
+        family(
+            "springg_peer_diverged_buckets",
+            "Buckets of ids in which such a peer shows something else; 0 while not known."
+        ) {
+            $0.agreement == nil ? nil : $0.divergentBuckets
         }
         family("springg_peer_unreachable", "1 while shipping to the peer pauses, since its last attempts failed.") {
             $0.replication.map { $0.breaker == .closed ? 0 : 1 }

@@ -72,7 +72,8 @@ struct ClusterDiff: ParsableCommand {
         return try ClusterCommand.Options.node(at: name, settings)
     }
 
-    private static func names(_ list: JSONValue) -> [String] {
+    /// The names in an answer of `/internal/indexes`.
+    static func names(_ list: JSONValue) -> [String] {
         guard case .array(let indexes) = list else { return [] }
         return indexes.compactMap { $0.member("name")?.string }
     }
@@ -104,7 +105,7 @@ struct Difference {
     let id: String?
     let what: What
     /// The bucket of the row's id; nil for the index as a whole.
-    var bucket: Int64?
+    var bucket: Int?
 
     func line(_ first: String, _ second: String) -> String {
         let subject = index + (id.map { " " + $0 } ?? "")
@@ -119,7 +120,7 @@ struct Difference {
     func json(_ first: String, _ second: String) -> JSONValue {
         var members: [String: JSONValue] = ["index": .string(index), "difference": .string(what.rawValue)]
         if let id { members["id"] = .string(id) }
-        if let bucket { members["bucket"] = .integer(bucket) }
+        if let bucket { members["bucket"] = .integer(Int64(bucket)) }
         switch what {
         case .onlyFirst: members["node"] = .string(first)
         case .onlySecond: members["node"] = .string(second)
@@ -134,10 +135,6 @@ struct RowComparison {
     let index: String
     let nodes: [RunningNode]
 
-    /// Rows of a bucket, about: few enough that a difference of one row costs little, so many that buckets are few.
-    private static let bucketRows: Int64 = 64
-    private static let bitsMax = 16
-
     init(index: String, _ first: RunningNode, _ second: RunningNode) {
         self.index = index
         nodes = [first, second]
@@ -145,44 +142,28 @@ struct RowComparison {
 
     /// What was found, in the order of ids, and how many buckets it was in.
     func differences(max: Int) throws -> (found: [Difference], buckets: Int) {
-        let bits = try self.bits()
-        let digests = try nodes.map { try self.digests($0, bits) }
-        let differing = Set(digests[0].keys).union(digests[1].keys).filter { digests[0][$0] != digests[1][$0] }
+        let digests = try nodes.map { try BucketDigests(index, of: $0) }
+        let bits = BucketDigests.bits(rows: digests.map(\.rows).max() ?? 0)
+        let finer = try nodes.map { try BucketDigests(index, of: $0, bits: bits) }
+        let differing = finer[0].differing(from: finer[1])
         var found: [Difference] = []
-        for bucket in differing.sorted() {
+        for bucket in differing {
             let rows = try nodes.map { try self.rows($0, bits, bucket) }
             for id in Set(rows[0].keys).union(rows[1].keys) {
-                switch (rows[0][id], rows[1][id]) {
-                case (_?, nil): found.append(Difference(index: index, id: id, what: .onlyFirst, bucket: bucket))
-                case (nil, _?): found.append(Difference(index: index, id: id, what: .onlySecond, bucket: bucket))
-                case (let one, let other):
-                    if one != other { found.append(Difference(index: index, id: id, what: .content, bucket: bucket)) }
-                }
+                let what: Difference.What? =
+                    switch (rows[0][id], rows[1][id]) {
+                    case (_?, nil): .onlyFirst
+                    case (nil, _?): .onlySecond
+                    case (let one, let other): one == other ? nil : .content
+                    }
+                if let what { found.append(Difference(index: index, id: id, what: what, bucket: bucket)) }
             }
         }
         found.sort { ($0.id ?? "").utf8.lexicographicallyPrecedes(($1.id ?? "").utf8) }
         return (Array(found.prefix(max)), differing.count)
     }
 
-    private func bits() throws -> Int {
-        let rows = try nodes.compactMap { try $0.send("GET", "/internal/digest/\(index)/0").member("rows")?.integer }
-            .max()
-        return (0...Self.bitsMax).first { (rows ?? 0) >> Int64($0) <= Self.bucketRows } ?? Self.bitsMax
-    }
-
-    private func digests(_ node: RunningNode, _ bits: Int) throws -> [Int64: String] {
-        let answer = try node.send("GET", "/internal/digest/\(index)/\(bits)")
-        guard case .array(let buckets)? = answer.member("buckets") else { return [:] }
-        let pairs = buckets.compactMap { bucket -> (Int64, String)? in
-            guard let number = bucket.member("bucket")?.integer, let digest = bucket.member("digest")?.string else {
-                return nil
-            }
-            return (number, digest)
-        }
-        return Dictionary(pairs) { first, _ in first }
-    }
-
-    private func rows(_ node: RunningNode, _ bits: Int, _ bucket: Int64) throws -> [String: JSONValue] {
+    private func rows(_ node: RunningNode, _ bits: Int, _ bucket: Int) throws -> [String: JSONValue] {
         let answer = try node.send("GET", "/internal/digest/\(index)/\(bits)/\(bucket)")
         guard case .array(let vectors)? = answer.member("vectors") else { return [:] }
         let pairs = vectors.compactMap { vector -> (String, JSONValue)? in

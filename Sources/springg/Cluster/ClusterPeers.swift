@@ -16,6 +16,8 @@ struct ClusterPeers {
         /// It lacks events that the asked node no longer has in its log.
         let isOutOfReach: Bool
         let archived: String
+        /// Indexes of which it shows something else than the asked node, with the buckets; empty while that is not known.
+        let differences: [String]
 
         /// Where its API is.
         var api: String {
@@ -59,9 +61,29 @@ struct ClusterPeers {
                 digest: peer["digest"]?.string,
                 breaker: breaker,
                 isOutOfReach: isOutOfReach,
-                archived: peer["last_s3_sync"]?.string ?? ""
+                archived: peer["last_s3_sync"]?.string ?? "",
+                differences: Self.differences(peer, name)
             )
         }
+    }
+
+    private static func differences(_ peer: [String: JSONValue], _ name: String) -> [String] {
+        guard case .array(let places)? = peer["differs_in"] else { return [] }
+        var texts = places.compactMap { place -> String? in
+            guard let index = place.member("index")?.string else { return nil }
+            guard case .array(let buckets)? = place.member("buckets") else {
+                let isHere = place.member("only")?.string == "here"
+                return isHere ? "\(index) (not on \(name))" : "\(index) (on \(name) only)"
+            }
+            let numbers = buckets.compactMap { $0.integer.map { "\($0)" } }
+            let more = Int(clamping: place.member("buckets_differ")?.integer ?? 0) - numbers.count
+            let total = place.member("buckets_of")?.integer ?? 0
+            return
+                "\(index) (buckets \(numbers.joined(separator: ", "))\(more > 0 ? " and \(more) more" : "") of \(total))"
+        }
+        let more = Int(clamping: peer["indexes_differ"]?.integer ?? 0) - texts.count
+        if more > 0 { texts.append("\(more) more") }
+        return texts
     }
 
     /// A line for each member, in columns.
@@ -101,6 +123,11 @@ struct ClusterPeers {
         if !lost.isEmpty {
             text += "\nout of reach: \(lost.joined(separator: ", ")) (no longer in the log what it lacks: "
             text += "stop it, move its data directory away, start it)"
+        }
+        for row in rows where row.digest == "differ" {
+            text += "\n\(asked) and \(row.name) differ"
+            text += row.differences.isEmpty ? "" : " in \(row.differences.joined(separator: ", "))"
+            text += ": springg cluster diff \(asked) \(row.name) lists the rows"
         }
         if let advice { text += "\n\(asked): \(advice)" }
         if case .object(let tombstones)? = fields["tombstones"], let refused = tombstones["events_refused"]?.integer,
