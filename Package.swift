@@ -10,7 +10,7 @@ let settings: [SwiftSetting] = [
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
-// What `springg version` shows as build time and commit; "unknown" unless the build is told (see Makefile).
+// What `springg version` and `logdump --version` show as build time and commit; "unknown" unless the build is told (see Makefile).
 let buildTime = Context.environment["SPRINGG_BUILD_TIME"] ?? "unknown"
 let gitCommit = Context.environment["SPRINGG_GIT_COMMIT"] ?? "unknown"
 
@@ -100,7 +100,7 @@ let package = Package(
         .executableTarget(
             name: "logdump",
             dependencies: [
-                "LogTools", "SpringgArchive", "SpringgProjections", "SpringgLog", "CSpringg",
+                "LogTools", "SpringgArchive", "SpringgProjections", "SpringgLog", "CSpringg", "CSpringgBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             path: "tools/logdump",

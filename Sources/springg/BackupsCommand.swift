@@ -14,6 +14,8 @@ struct BackupsCommand: ParsableCommand {
             An archive has every event of a time, and snapshots that a restore begins with: any moment within the window can be \
             restored, not only those listed.
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage, 6 damage that verify has found.
+
             Examples:
               springg backups
               springg backups list --from s3://backups/springg --json
@@ -49,7 +51,12 @@ struct BackupsCommand: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List snapshots, marks and the window of an archive.",
-            discussion: "Example:\n  springg backups list --from s3://backups/springg --json"
+            discussion: """
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
+                Example:
+                  springg backups list --from s3://backups/springg --json
+                """
         )
 
         @OptionGroup var place: Place

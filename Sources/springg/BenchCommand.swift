@@ -18,6 +18,8 @@ struct BenchCommand: ParsableCommand {
 
             The limits hold for this too: rate_limit_per_second must be 0, or as high as what is measured.
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
             Examples:
               springg bench                                        searches, as many as go
               springg bench --operation add --connections 64

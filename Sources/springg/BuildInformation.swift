@@ -2,8 +2,7 @@ import CSpringgBuild
 
 /// Which Springg this is.
 enum BuildInformation {
-    /// The version, here and nowhere else.
-    static let version = "0.1.0"
+    static let version = String(cString: springg_version())
     static let buildTime = String(cString: springg_build_time())
     static let gitCommit = String(cString: springg_git_commit())
 

@@ -13,6 +13,8 @@ struct ConfigCommand: ParsableCommand {
             A flag wins over the environment (SPRINGG_ and the key in capitals), that over the file, that over the \
             default.
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
             Examples:
               springg config
               springg config --json

@@ -20,6 +20,8 @@ struct ExportCommand: ParsableCommand {
             server's vectors. Files get their names when they are whole; none that is there is replaced without --force. \
             `springg import` gives back the same bytes.
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
             Examples:
               springg export articles --format npy --out backup --data-path /var/lib/springg
               springg export --format springg1 --out /var/lib/springg-go      every index

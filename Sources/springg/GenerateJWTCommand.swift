@@ -12,6 +12,8 @@ struct GenerateJWTCommand: ParsableCommand {
             Signs with the secret that `springg serve` would verify with, and prints the token and nothing else. \
             By default a token may read and write and never ends.
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
             Examples:
               TOKEN=$(springg generate-jwt --user-id my-app)
               springg generate-jwt --claims '{"permissions":["read"]}'

@@ -11,6 +11,8 @@ struct InitCommand: ParsableCommand {
             The file is readable for you alone (mode 0600), for it holds the secret that signs tokens. A file that is \
             there already is left alone unless --force is given; its tokens end with its secret.
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
             Examples:
               springg init
               springg init --path /etc/springg/springg.json

@@ -15,6 +15,8 @@ struct MarkCommand: ParsableCommand {
 
             A name is \(MarkName.rule).
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
             Examples:
               springg mark before-migration
               springg mark nightly --move

@@ -20,6 +20,8 @@ struct ServeCommand: ParsableCommand {
             Every setting is a flag here, a variable (SPRINGG_ and the key in capitals: SPRINGG_DATA_PATH) and a key of \
             the file; a flag wins over a variable, that over the file.
 
+            Exit codes: 0 stopped in good order, 1 failure, 2 wrong usage.
+
             Examples:
               springg serve
               springg serve --port 9000 --data-path /var/lib/springg

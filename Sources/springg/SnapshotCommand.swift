@@ -14,6 +14,8 @@ struct SnapshotCommand: ParsableCommand {
             Blocks are shared: a snapshot writes those that the store does not have. A store is a directory, or a bucket \
             (s3://BUCKET/PREFIX) that is reached as the S3 settings of the configuration say.
 
+            Exit codes: 0 fine, 1 failure, 2 wrong usage, 6 damage that verify has found.
+
             Examples:
               springg snapshot create --data-path /var/lib/springg --to file:///backup
               springg snapshot list --from file:///backup
@@ -30,6 +32,8 @@ struct SnapshotCommand: ParsableCommand {
             abstract: "Write a snapshot of a data directory, also beside the server that runs on it.",
             discussion: """
                 Reads the directory as springg serve --read-only does, so it takes as much memory as the server's data.
+
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
 
                 Examples:
                   springg snapshot create --data-path /var/lib/springg --to file:///backup
@@ -113,7 +117,12 @@ struct SnapshotCommand: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List the snapshots of a store, oldest first.",
-            discussion: "Example:\n  springg snapshot list --from file:///backup --json"
+            discussion: """
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
+                Example:
+                  springg snapshot list --from file:///backup --json
+                """
         )
 
         @Option(help: ArgumentHelp("The store.", valueName: "store"))
@@ -213,6 +222,8 @@ struct SnapshotCommand: ParsableCommand {
             abstract: "Restore a snapshot into a new data directory.",
             discussion: """
                 The same as springg restore --from STORE#ID --to latest; see there for moments in between.
+
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
 
                 Example:
                   springg snapshot restore --from file:///backup --data-path /srv/restored

@@ -7,6 +7,8 @@ struct VersionCommand: ParsableCommand {
         commandName: "version",
         abstract: "Show version, build time and commit.",
         discussion: """
+            Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
             Examples:
               springg version
               springg version --json

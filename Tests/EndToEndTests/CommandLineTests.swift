@@ -14,19 +14,47 @@ extension EndToEnd {
             #expect(lines[3].hasPrefix("Git Commit: "))
         }
 
-        @Test(arguments: [
-            [], ["serve"], ["generate-jwt"], ["init"], ["config"], ["import"], ["export"], ["version"], ["mark"],
-            ["restore"], ["snapshot"],
-            ["snapshot", "create"], ["snapshot", "list"], ["snapshot", "verify"], ["snapshot", "restore"],
-        ])
-        func helpShowsExamples(_ command: [String]) throws {
-            let result = try NodeFixture().run(command + ["--help"])
-            #expect(result.status == .exited(0))
-            #expect(result.errors.isEmpty)
-            let examples = result.output.split(separator: "\n").filter {
-                $0.contains("  springg ") || $0.contains("(springg ")
+        @Test func helpShowsExamples() throws {
+            for program in ["springg", "logdump"] {
+                let result = try run(program, ["--help"])
+                #expect(result.status == .exited(0) && result.errors.isEmpty, "\(result)")
+                #expect(result.output.contains("\n  \(program) "), "\(result)")
+                let tree = try JSONValue(text: run(program, ["--experimental-dump-help"]).output)
+                let commands = Self.commands(try #require(tree["command"]))
+                #expect(commands.count > 10)
+                for (name, text) in commands {
+                    #expect(
+                        "\(text)\n".contains("  \(name)\n") || text.contains("  \(name) "),
+                        "\(name) shows no example"
+                    )
+                    #expect(text.contains("Exit codes: 0 ") || text.contains("Exit status"), "\(name) names none")
+                }
             }
-            #expect(!examples.isEmpty, "\(result)")
+        }
+
+        /// All commands below one, by their whole names, with what their help has beside the options.
+        private static func commands(_ command: JSONValue, below: String = "") -> [(name: String, text: String)] {
+            let name = below + (command["commandName"]?.string ?? "")
+            let more = command["subcommands"]?.array?.filter { $0["commandName"]?.string != "help" } ?? []
+            return [(name, command["discussion"]?.string ?? "")] + more.flatMap { commands($0, below: name + " ") }
+        }
+
+        private func run(_ program: String, _ arguments: [String]) throws -> CommandResult {
+            try ChildProcess.run(
+                BuiltProgram.path(program),
+                arguments,
+                environment: ["PATH": "/usr/bin:/bin"],
+                workingDirectory: "/"
+            )
+        }
+
+        @Test func bothProgramsAreOfOneVersion() throws {
+            let versions = try ["springg", "logdump"].map { try run($0, ["--version"]) }
+            for version in versions { #expect(version.status == .exited(0) && version.errors.isEmpty, "\(version)") }
+            let lines = versions.map { $0.output.split(separator: "\n") }
+            #expect(lines[0].count == 4 && lines[0].dropFirst() == lines[1].dropFirst(), "\(lines)")
+            #expect(lines[1].first?.hasPrefix("logdump") == true)
+            #expect(try run("springg", ["version"]).output == versions[0].output)
         }
 
         @Test func wrongUsageIsSaidOnStandardErrorAlone() throws {

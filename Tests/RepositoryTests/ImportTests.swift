@@ -37,7 +37,9 @@ struct ImportTests {
         ),
         (
             "tools/logdump",
-            system.union(["ArgumentParser", "LogTools", "SpringgArchive", "SpringgLog", "SpringgProjections"])
+            system.union([
+                "ArgumentParser", "CSpringgBuild", "LogTools", "SpringgArchive", "SpringgLog", "SpringgProjections",
+            ])
         ),
         ("Sources/LogTools", system.union(["CSpringg", "CZstd", "SpringgLog", "SpringgProjections"])),
     ]

@@ -12,6 +12,8 @@ struct Digest: ParsableCommand {
             Equal to the digests that the node shows in an index's stats, if it holds what its log says. Where the log's \
             beginning has been removed the replay begins with the oldest checkpoint that the log continues.
 
+            Exit status 0 fine, 1 failed, 2 wrong usage, 6 something in the log is damaged or missing.
+
             Examples:
               logdump digest DIR
               logdump digest DIR --json

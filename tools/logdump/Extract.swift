@@ -12,6 +12,8 @@ struct Extract: ParsableCommand {
             same name and .jsonl holds id, LSN, time and metadata of each row, in order; all vectors must have the same \
             dimensions. Nothing is overwritten.
 
+            Exit status 0 fine, 1 failed, 2 wrong usage, 6 something in the log is damaged or missing.
+
             Examples:
               logdump extract DIR --index docs --format jsonl > docs.jsonl
               logdump extract DIR --index docs --since 2h --format npy --out docs.npy

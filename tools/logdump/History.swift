@@ -11,6 +11,8 @@ struct History: ParsableCommand {
             Creations and deletions of the index are shown among them. "Concurrent" is a write whose writer had not seen \
             what it met. Versions are in the order of the log; the highest wins, wherever it stands.
 
+            Exit status 0 fine, 1 failed, 2 wrong usage, 6 something in the log is damaged or missing.
+
             Examples:
               logdump history DIR docs apple
               logdump history DIR docs apple --json

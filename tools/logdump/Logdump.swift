@@ -1,4 +1,5 @@
 import ArgumentParser
+import CSpringgBuild
 import Glibc
 import LogTools
 import SpringgLog
@@ -23,6 +24,12 @@ struct Logdump: ParsableCommand {
               logdump stats DIR                            events and bytes by kind, index, origin, hour
               logdump history DIR docs apple               every version of one row
               logdump salvage DIR --out DIR.salvaged       what can be read of a damaged log, as a new one
+            """,
+        version: """
+            logdump of Springg Vector Database
+            Version: \(String(cString: springg_version()))
+            Build Time: \(String(cString: springg_build_time()))
+            Git Commit: \(String(cString: springg_git_commit()))
             """,
         subcommands: [
             Show.self, Verify.self, Stats.self, History.self, Conflicts.self, Diff.self, Replay.self, Extract.self,

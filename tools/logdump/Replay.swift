@@ -12,6 +12,8 @@ struct Replay: ParsableCommand {
             whatever their order in the log. This is `springg restore` of one directory; with snapshots too, use that.
             A server can be started on the new directory; what it writes belongs to a new origin.
 
+            Exit status 0 fine, 1 failed, 2 wrong usage, 6 something in the log is damaged or missing.
+
             Examples:
               logdump replay DIR --to 1000 --out DIR.at-1000
               logdump replay DIR --to 2026-11-22T09:30:00Z --out DIR.morning

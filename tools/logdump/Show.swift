@@ -7,7 +7,8 @@ struct Show: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Prints events, one line each.",
         discussion: """
-            Events that stand behind damage are printed too; the damage is named on stderr, and the exit status is 6.
+            Events that stand behind damage are printed too; the damage is named on stderr.
+            Exit status 0 fine, 1 failed, 2 wrong usage, 6 something in the log is damaged or missing.
 
             Examples:
               logdump show DIR --limit 20

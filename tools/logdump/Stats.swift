@@ -9,6 +9,8 @@ struct Stats: ParsableCommand {
         discussion: """
             "Amplification" is bytes in the log for a byte of vectors, ids, metadata and names.
 
+            Exit status 0 fine, 1 failed, 2 wrong usage, 6 something in the log is damaged or missing.
+
             Examples:
               logdump stats DIR
               logdump stats DIR --index docs --since 7d --json

@@ -70,8 +70,11 @@ struct ClusterCommand: ParsableCommand {
             discussion: """
                 LAG is how many events the asked node holds that the member has not announced yet, LEAD the other way \
                 round; both are as old as the announcements, about a second. DIGEST compares what nodes show that hold \
-                the same events: "differ" is a defect, and ends this with 6. So does a node that lacks events that the \
-                logs of the others no longer have: it has to be started on an empty data directory.
+                the same events: "differ" is a defect, and the last lines say in which buckets of ids, and how to list the \
+                rows. A node that lacks events that the logs of the others no longer have has to be started on an empty \
+                data directory.
+
+                Exit codes: 0 fine, 1 failure, 2 wrong usage, 6 nodes that differ, or one that lacks what no log has any more.
 
                 Examples:
                   springg cluster status
@@ -99,6 +102,8 @@ struct ClusterCommand: ParsableCommand {
             discussion: """
                 A member is who was ever seen and has not been forgotten. Majorities (ack=quorum) are of these, and \
                 tombstones are kept until all of these have seen them.
+
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
 
                 Examples:
                   springg cluster members
@@ -129,6 +134,8 @@ struct ClusterCommand: ParsableCommand {
                 Majorities are counted without it from now on, and tombstones wait for it no longer. The other nodes hear \
                 of it within seconds. A node that comes back nevertheless is a member again, with what it has missed.
 
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
                 Example:
                   springg cluster forget i-0abc123
                 """
@@ -150,6 +157,8 @@ struct ClusterCommand: ParsableCommand {
             discussion: """
                 As if the address were one of cluster_seeds, until the node is restarted. Success says that the node looks \
                 there, not that it has found anybody: that is what `springg cluster status` shows.
+
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
 
                 Examples:
                   springg cluster join 10.0.1.67
@@ -174,6 +183,8 @@ struct ClusterCommand: ParsableCommand {
                 It says goodbye, and the others forget it as a member. It goes on serving alone, so that what only it has \
                 can be looked at; stop it then. A node that is only restarted needs nothing: it leaves and comes back by \
                 itself, and stays a member meanwhile.
+
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
 
                 Example:
                   springg cluster leave && systemctl disable --now springg

@@ -18,7 +18,7 @@ struct ClusterDiff: ParsableCommand {
               springg cluster diff i-0abc123 i-0def456
               springg cluster diff 10.0.1.45:8080 10.0.1.67:8080 --json
 
-            Exit codes: 0 no difference, 6 differences, which are listed.
+            Exit codes: 0 no difference, 1 failure, 2 wrong usage, 6 differences, which are listed.
             """
     )
 
