@@ -427,8 +427,8 @@ public enum Keys {
     public static let replicationBandwidth = integer(
         "replication_bandwidth_mbps",
         0,
-        "Megabits a second of events that this node ships to all others together, up to 1000000; 0 = no bound. What others fetch "
-            + "by themselves, snapshots for new nodes too, does not count.",
+        "Megabits a second of events that this node sends to all others together, up to 1000000; 0 = no bound. What others fetch "
+            + "by themselves counts too, and so do snapshots for new nodes.",
         0...1_000_000
     )
     /// How long deleted ids are kept at least.

@@ -32,6 +32,7 @@ extension Node {
         _ settings: Configuration,
         database: Database,
         _ members: (gossip: GossipService, cluster: ClusterService),
+        bandwidth: ServedBandwidth,
         acks: AckTracker,
         logger: Logger
     ) -> ReplicationService {
@@ -40,11 +41,11 @@ extension Node {
             expectsPeers(settings) || members.cluster.roster.count > 1
             || database.versionVector.origins.contains { $0 != database.origin }
         let (gossip, cluster) = members
-        let bound = settings[Keys.replicationBandwidth]
         let replication = ReplicationService(
             database,
-            options: bound > 0 ? ReplicationOptions(bytesPerSecond: bound * bytesOfMegabit) : ReplicationOptions(),
+            options: replicationOptions(settings),
             access: PeerAccess(settings),
+            bandwidth: bandwidth,
             cluster: cluster,
             expectsPeers: expectsPeers,
             logger: logger,
@@ -60,6 +61,12 @@ extension Node {
         }
         logger.info("Replication", metadata: ["origin": "\(database.origin)"])
         return replication
+    }
+
+    /// How the settings want others to be sent what they lack.
+    static func replicationOptions(_ settings: Configuration) -> ReplicationOptions {
+        let bound = settings[Keys.replicationBandwidth]
+        return bound > 0 ? ReplicationOptions(bytesPerSecond: bound * bytesOfMegabit) : ReplicationOptions()
     }
 
     private static let originSeconds = 30.0
@@ -98,8 +105,14 @@ extension Node {
             guard let report = try seeder.seed(dataPath, from: peers(of: gossip)) else { return }
             logger.info(
                 "Seeded by a peer's snapshot",
-                metadata: ["vectors": "\(report.rows)", "indexes": "\(report.indexes)", "digest": "\(report.digest)"]
+                metadata: [
+                    "vectors": "\(report.rows)", "indexes": "\(report.indexes)", "digest": "\(report.digest)",
+                    "linked": "\(report.rowsLinked)",
+                ]
             )
+            for damage in report.damagedGraphs {
+                logger.warning("A graph of the snapshot cannot be used, it is built anew from its rows: \(damage)")
+            }
         } catch {
             throw CommandFailure("\(error)")
         }

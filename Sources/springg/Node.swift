@@ -93,6 +93,7 @@ struct Node {
         var options = options
         options.gossip = members?.gossip
         options.cluster = members?.cluster
+        options.bandwidth = ServedBandwidth(replicationOptions(settings))
         if let cluster = members?.cluster {
             options.writeRefusal = { cluster.writeRefusal }
             options.unready.append { cluster.unready.map { [$0] } ?? [] }
@@ -124,7 +125,16 @@ struct Node {
         members?.gossip.renewState()
         archiver?.start()
         if let members {
-            replication.set(startReplication(settings, database: database, members, acks: acks, logger: logger))
+            replication.set(
+                startReplication(
+                    settings,
+                    database: database,
+                    members,
+                    bandwidth: options.bandwidth,
+                    acks: acks,
+                    logger: logger
+                )
+            )
         }
         return Node(
             database: database,

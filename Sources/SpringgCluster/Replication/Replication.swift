@@ -154,6 +154,9 @@ package struct Replication: Sendable {
     /// Time has passed.
     package mutating func tick(_ now: Duration) -> [ReplicationDirective] { work(now) }
 
+    /// So many bytes went to others that the machine has not shipped: they count within the same bound.
+    package mutating func spent(_ bytes: Int) { bucket.giveBack(-bytes) }
+
     /// When `tick` is to be called at the latest.
     package func nextTick(_ now: Duration) -> Duration {
         var next = now + options.askInterval

@@ -20,7 +20,7 @@ package struct TokenBucket: Sendable {
         return true
     }
 
-    /// Gives back what was taken and not used.
+    /// Gives back what was taken and not used; fewer than none when more was used.
     package mutating func giveBack(_ bytes: Int) { level += Double(bytes) }
 
     /// When there will be something to take.

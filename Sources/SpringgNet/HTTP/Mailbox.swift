@@ -64,6 +64,16 @@ final class Mailbox: Sendable {
         }
     }
 
+    /// Calls `body` with the worker after some time; never when the server is gone by then.
+    func later(_ delay: TimeAmount, _ body: @escaping @Sendable (Worker) -> Void) {
+        self.state.withLock { state in
+            guard let worker = state.worker else {
+                return
+            }
+            self.eventLoop.scheduleTask(in: delay) { body(worker.value) }
+        }
+    }
+
     private func takeAll() -> [Delivery] {
         self.state.withLock { state in
             let deliveries = state.deliveries

@@ -27,7 +27,8 @@ extension Worker {
     func pullLog(_ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let database = self.context.database
         let name = self.context.options.cluster?.sender(withRoster: false).name ?? ""
-        self.offload(ticket) { () throws(RequestError) in
+        let bytesMax = self.context.options.bandwidth.batchBytes
+        self.paced(ticket, bytes: bytesMax) { () throws(RequestError) in
             let question = try body.withBytes { bytes throws(RequestError) in
                 do throws(ReplicationWireError) { return try VectorMessage(bytes) } catch {
                     throw .badRequest(error.description)
@@ -36,7 +37,7 @@ extension Worker {
             do throws(LogError) {
                 let shipment = try ShipmentReader(database.log, from: name).readAll(
                     lacking: question.vector,
-                    bytesMax: ReplicationOptions().batchBytes
+                    bytesMax: bytesMax
                 )
                 return .message(shipment.message)
             } catch {
@@ -49,12 +50,53 @@ extension Worker {
     // MARK: Seeding
 
     /// The manifest of a snapshot for a new node; no bytes while it is being made.
-    func snapshot() throws(RequestError) -> Answer { .message(try self.shelf().manifest() ?? []) }
+    func snapshot() throws(RequestError) -> Answer {
+        let manifest = try self.shelf().manifest() ?? []
+        self.context.options.bandwidth.sent(manifest.count)
+        return .message(manifest)
+    }
 
     func snapshotBlock(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let (shelf, hash) = (try self.shelf(), String(decoding: target.item, as: UTF8.self))
-        self.offload(ticket) { () throws(RequestError) in .message(try shelf.block(hash)) }
+        self.paced(ticket, bytes: Self.blockBytesExpected) { () throws(RequestError) in .message(try shelf.block(hash))
+        }
         return nil
+    }
+
+    /// What most blocks of rows do not exceed as they are stored; how many it were is known when they have been read.
+    private static let blockBytesExpected = 1 << 20
+    /// What is fetched waits so long for its turn; the asker takes a connection on which nothing comes for longer for a dead one.
+    private static let paceWaitMax = TimeAmount.seconds(5)
+
+    /// Answers another node with about so many bytes once the bound on replication allows them.
+    ///
+    /// Whoever waits does so in no thread.
+    private func paced(
+        _ ticket: Ticket,
+        bytes: Int,
+        until end: NIODeadline = .now() + Worker.paceWaitMax,
+        _ work: @escaping @Sendable () throws(RequestError) -> Answer
+    ) {
+        let bandwidth = self.context.options.bandwidth
+        guard let wait = bandwidth.reserve(bytes) else {
+            return self.offload(ticket) { () throws(RequestError) in
+                var sent = 0
+                defer { bandwidth.sent(sent, reserved: bytes) }
+                let answer = try work()
+                sent = answer.body.count
+                return answer
+            }
+        }
+        let pause = TimeAmount.nanoseconds(Int64(wait / .nanoseconds(1)))
+        guard NIODeadline.now() + pause <= end else {
+            let error = RequestError(
+                .tooManyRequests,
+                "replication_bandwidth_mbps allows no more at the moment",
+                retryAfterSeconds: Int((wait / .seconds(1)).rounded(.up))
+            )
+            return self.mailbox.post(ticket, .answer(.failure(error)))
+        }
+        self.mailbox.later(pause) { $0.paced(ticket, bytes: bytes, until: end, work) }
     }
 
     private func shelf() throws(RequestError) -> SnapshotShelf {

@@ -75,6 +75,8 @@ public struct ServerOptions: Sendable {
     package var gossip: GossipService?
     /// What is decided by that; nil where there is no gossip.
     package var cluster: ClusterService?
+    /// What other nodes may fetch in a second.
+    package var bandwidth = ServedBandwidth(ReplicationOptions())
     /// How replication goes; nil where there is none, or not yet.
     package var replication: (@Sendable () -> ReplicationStatus?)?
 

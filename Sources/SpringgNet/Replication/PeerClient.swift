@@ -1,3 +1,4 @@
+import Glibc
 import SpringgArchive
 import SpringgCluster
 import SpringgLog
@@ -6,19 +7,25 @@ import SpringgLog
 final class PeerClient: Sendable {
     private let client: CurlClient
     private let access: PeerAccess
+    /// How long it asks again, of a peer that says when to.
+    private let patienceSeconds: Int
 
     /// Until the connection stands; a node of the same network answers in milliseconds.
     private static let connectMilliseconds = 2_000
     /// Without a byte in either direction: longer than a peer's disk needs for a batch.
     private static let stallSeconds = 10
+    /// Whoever says that it takes longer is asked whether it really does.
+    private static let pauseSecondsMax: UInt32 = 60
     /// Characters of a refusal that are worth passing on.
     private static let reasonCharactersMax = 200
 
     /// - Parameters:
     ///   - access: Shown to the peer, and what its certificate is checked by.
     ///   - connectionsMax: Requests at once.
-    init(_ access: PeerAccess, connectionsMax: Int = 1) {
+    ///   - patienceSeconds: How long a request is repeated that the peer has put off.
+    init(_ access: PeerAccess, connectionsMax: Int = 1, patienceSeconds: Int = 0) {
         self.access = access
+        self.patienceSeconds = patienceSeconds
         self.client = CurlClient(connectionsMax: connectionsMax, certificates: access.certificates)
     }
 
@@ -83,8 +90,16 @@ final class PeerClient: Sendable {
     }
 
     private func send(_ request: HTTPRequest) throws(PeerFailure) -> [UInt8] {
+        let deadline = time(nil) + self.patienceSeconds
         do throws(HTTPFailure) {
-            let answer = try self.client.send(request)
+            var answer = try self.client.send(request)
+            // It sends no more in a second than it may: a limit, and no failure.
+            while answer.status == 429, let pause = answer.header("retry-after").flatMap({ UInt32($0) }),
+                time(nil) < deadline
+            {
+                sleep(min(max(1, pause), Self.pauseSecondsMax))
+                answer = try self.client.send(request)
+            }
             guard answer.isSuccess else {
                 let text = String(decoding: answer.body, as: UTF8.self).prefix(Self.reasonCharactersMax)
                 throw HTTPFailure.invalid("status \(answer.status): \(text)")

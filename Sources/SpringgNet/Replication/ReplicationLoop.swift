@@ -16,6 +16,7 @@ final class ReplicationLoop {
     private let board: StatusBoard
     private let members: @Sendable () -> [PeerAddress]
     private let holds: @Sendable (String, VersionVector) -> Void
+    private let bandwidth: ServedBandwidth
     private var core: Replication
     private var links: [String: (link: PeerLink, thread: WriterThread)] = [:]
     /// Whether the log will tell of its next durable record.
@@ -42,6 +43,7 @@ final class ReplicationLoop {
         _ options: ReplicationOptions,
         access: PeerAccess,
         cluster: ClusterService,
+        bandwidth: ServedBandwidth,
         expectsPeers: Bool,
         _ logger: Logger,
         _ inbox: ReplicationInbox,
@@ -58,6 +60,7 @@ final class ReplicationLoop {
         self.board = board
         self.members = members
         self.holds = holds
+        self.bandwidth = bandwidth
         self.startedAt = Self.now
         self.core = Replication(
             options: options,
@@ -76,6 +79,7 @@ final class ReplicationLoop {
         let database = self.database
         self.cluster.begin { database.settle() }
         while !self.isStopped {
+            self.core.spent(self.bandwidth.takeSent())
             // First whom there is to ask.
             self.perform(self.core.setPeers(self.members(), Self.now))
             self.stand()
@@ -97,7 +101,8 @@ final class ReplicationLoop {
             // What a peer holds of this node's own events is compared with what this node holds, and that as it is after
             // the answer: else events that were shipped meanwhile look as if this disk had lost them.
             self.perform(self.core.advance(to: self.database.versionVector, Self.now))
-            if case .answered(let message, _, _, _) = outcome {
+            if case .answered(let message, _, let bytes, _) = outcome {
+                self.bandwidth.shipped(bytes)
                 self.cluster.heard(message, from: exchange.peer)
                 self.stand()
             }

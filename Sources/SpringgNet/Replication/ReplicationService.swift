@@ -19,6 +19,7 @@ package final class ReplicationService: Sendable {
     ///   - database: Opened with `holdsCommands`: commands are taken once it is clear under which origin.
     ///   - options: Sizes and intervals.
     ///   - access: With what this node comes to the others.
+    ///   - bandwidth: What others fetch, within the same bound.
     ///   - cluster: Who the members are, and where this node stands with them.
     ///   - expectsPeers: There are others, whether they can be found or not.
     ///   - logger: Gets a line for each peer that stops answering or answers again, and for what needs a person.
@@ -28,6 +29,7 @@ package final class ReplicationService: Sendable {
         _ database: Database,
         options: ReplicationOptions = ReplicationOptions(),
         access: PeerAccess,
+        bandwidth: ServedBandwidth,
         cluster: ClusterService,
         expectsPeers: Bool,
         logger: Logger,
@@ -43,6 +45,7 @@ package final class ReplicationService: Sendable {
                 options,
                 access: access,
                 cluster: cluster,
+                bandwidth: bandwidth,
                 expectsPeers: expectsPeers,
                 logger,
                 inbox,

@@ -18,7 +18,7 @@ package struct Seeder {
     private static let manifestBytesMax = 64 << 20
 
     package init(_ access: PeerAccess, logger: Logger) {
-        self.client = PeerClient(access)
+        self.client = PeerClient(access, patienceSeconds: Self.snapshotSeconds)
         self.logger = logger
     }
 
