@@ -151,6 +151,11 @@ package struct WriteBatch {
     /// Commits, shows and answers everything that was added.
     package mutating func flush() {
         commit()
+        answer()
+    }
+
+    /// Answers everything that was added and, with `commit`, decided.
+    package mutating func answer() {
         for ticket in tickets {
             switch ticket.completion {
             case .commands(let completion):
@@ -175,7 +180,8 @@ package struct WriteBatch {
         isFailing = true
     }
 
-    private mutating func commit() {
+    /// Commits and shows everything that was added; `answer` says so to those who wait.
+    package mutating func commit() {
         defer {
             staged.removeAll(keepingCapacity: true)
             sequencer.batchEnded()

@@ -7,8 +7,8 @@ import SpringgLog
 /// turns, each sync covering half of them; so the writer waits a moment for those it has just answered (`GatherWindow`). Submitters never
 /// wait; the queue is bounded by what the server admits.
 final class WritePipeline: @unchecked Sendable {
-    // Why @unchecked: `queue` and `isClosing` are only touched while `doorbell` is locked; everything else is immutable
-    // or belongs to the writer's thread.
+    // Why @unchecked: what changes is only touched while `doorbell` is locked; everything else is immutable or belongs to the
+    // writer's thread.
 
     private enum Submission {
         case commands([Command], WriteBatch.Completion)
@@ -21,6 +21,8 @@ final class WritePipeline: @unchecked Sendable {
 
     private let doorbell = Doorbell()
     private var queue: [Submission] = []
+    /// Submissions so far.
+    private var submitted = 0
     private var isClosing = false
     private var hasEnded = false
     /// Why commands are not taken yet; nil when they are.
@@ -75,6 +77,7 @@ final class WritePipeline: @unchecked Sendable {
             if isClosing { return (.shuttingDown, false) }
             if let hold = isHeld() { return (hold, false) }
             queue.append(submission)
+            submitted += 1
             return (nil, wakesAt.map { queue.count >= $0 } ?? false)
         }
         if wake { doorbell.ring() }
@@ -116,7 +119,7 @@ final class WritePipeline: @unchecked Sendable {
         var window = GatherWindow()
         /// When what is written but not synced has to be (durability `interval`); nil when nothing is.
         var syncDue: UInt64?
-        while let submissions = take(before: syncDue, window, pace()) {
+        while let submissions = take(before: syncDue, &window, pace()) {
             if !submissions.isEmpty {
                 let wall = wallClock()
                 // What readers and graphs have let go of since the last batch makes room for this one.
@@ -135,8 +138,10 @@ final class WritePipeline: @unchecked Sendable {
                     }
                 }
                 let begun = monotonicNanoseconds()
-                batch.flush()
-                window.committed(answered, nanoseconds: monotonicNanoseconds() - begun)
+                batch.commit()
+                window.committed(submissions: doorbell.withLock { submitted }, now: monotonicNanoseconds())
+                batch.answer()
+                window.answered(answered, nanoseconds: monotonicNanoseconds() - begun)
                 writer.prepareAhead()
             }
             syncDue = syncIfDue(writer, syncDue)
@@ -197,7 +202,7 @@ final class WritePipeline: @unchecked Sendable {
     /// Waits for submissions, or until `deadline`, or until `pace` has to be asked again.
     ///
     /// Empty: there is nothing to be done yet. Nil: closed and drained.
-    private func take(before deadline: UInt64?, _ window: GatherWindow, _ pace: Pace.Verdict) -> [Submission]? {
+    private func take(before deadline: UInt64?, _ window: inout GatherWindow, _ pace: Pace.Verdict) -> [Submission]? {
         doorbell.withLock {
             if !isClosing {
                 switch pace {
@@ -211,8 +216,11 @@ final class WritePipeline: @unchecked Sendable {
                 let now = monotonicNanoseconds()
                 sleep(until: 1, nanoseconds: deadline.map { $0 > now ? $0 - now : 0 })
             }
-            if !queue.isEmpty, queue.count < wanted { sleep(until: wanted, nanoseconds: window.nanoseconds) }
+            if !queue.isEmpty, queue.count < wanted, window.nanoseconds > 0 {
+                sleep(until: wanted, nanoseconds: window.nanoseconds)
+            }
             if queue.isEmpty { return isClosing ? nil : [] }
+            window.took(submissions: submitted, now: monotonicNanoseconds())
             var taken: [Submission] = []
             swap(&taken, &queue)
             return taken
