@@ -116,5 +116,45 @@ extension EndToEnd {
             try Self.eventually(nodes) { try c.add("i", "again", [3]).status == 200 }
             try Self.eventually(nodes) { try nodes.allSatisfy { try $0.vector("i", "again").status == 200 } }
         }
+
+        @Test("two sides that forgot each other are one again when an operator says so, with the writes of both")
+        func readmitted() throws {
+            let nodes = try Self.cluster(["a", "b", "c"])
+            let (a, b, c) = (nodes[0], nodes[1], nodes[2])
+            try #require(try a.createIndex("i", 1).status == 200)
+            try Self.eventually(nodes) { try nodes.allSatisfy { try $0.get("/api/indexes/i/stats").status == 200 } }
+            try Self.eventually(nodes) { try nodes.allSatisfy { try Self.members($0) == ["a", "b", "c"] } }
+            let refused = try Self.command(c, ["readmit"])
+            #expect(refused.status == .exited(1) && refused.errors.contains("was not forgotten"), "\(refused)")
+
+            try c.node.kill()
+            try Self.eventually(nodes) { try Self.command(a, ["forget", "c"]).status == .exited(0) }
+            try #require(try a.add("i", "on a", [1]).status == 200)
+            try Self.eventually([a, b]) { try b.vector("i", "on a").status == 200 && Self.members(b) == ["a", "b"] }
+            try a.node.kill()
+            try b.node.kill()
+            try c.start()
+            try Self.eventually([c]) { try c.add("i", "on c", [2]).status == 200 }
+            for name in ["a", "b"] {
+                try Self.eventually([c]) { try Self.command(c, ["forget", name]).status == .exited(0) }
+            }
+            try a.start()
+            try b.start()
+            try Self.eventually(nodes) {
+                try nodes.allSatisfy { try $0.get("/readyz").text.contains("holds writes that no member has") }
+            }
+
+            for node in [c, a] {
+                let readmitted = try Self.command(node, ["readmit"])
+                #expect(readmitted.status == .exited(0), "\(readmitted)")
+                try Self.eventually(nodes) { try node.add("i", "after", [3]).status == 200 }
+            }
+            try Self.eventually(nodes) {
+                try nodes.allSatisfy { try Self.members($0) == ["a", "b", "c"] && $0.count("i") == 3 }
+            }
+            try Self.eventually(nodes) { try b.add("i", "on b", [4]).status == 200 }
+            let digests = { try Set(nodes.map { try $0.get("/api/stats").data()["digest"]?.string }) }
+            try Self.eventually(nodes) { try digests().count == 1 && c.vector("i", "on b").status == 200 }
+        }
     }
 }

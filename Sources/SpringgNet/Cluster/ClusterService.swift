@@ -292,7 +292,7 @@ package final class ClusterService: Sendable {
         }
         return
             "this node was forgotten (springg cluster forget) and holds writes that no member has, so it takes no more and ships "
-            + "none: replay them on a member (logdump replay), then start it on an empty directory"
+            + "none: springg cluster readmit makes it a member again with them; or start it on an empty directory without them"
     }
 
     /// Why no client should be sent here; nil when there is no such reason.
@@ -370,6 +370,8 @@ package final class ClusterService: Sendable {
         case unknownMember
         case stillAlive
         case noAddress
+        case notForgotten
+        case hasLeft
     }
 
     /// A member will not come back: majorities are counted without it, and tombstones do not wait for it.
@@ -393,6 +395,23 @@ package final class ClusterService: Sendable {
         let endpoints = try? seed.endpoints()
         guard let endpoints, !endpoints.isEmpty else { throw .noAddress }
         self.state.withLock { $0.gossip }?.join(endpoints)
+    }
+
+    /// This node was forgotten by mistake: it is a member again, with what only it has.
+    ///
+    /// What of that is older than deletions that the others have dropped, they refuse by name.
+    ///
+    /// Blocking.
+    package func readmit() throws(Refusal) {
+        let refusal = self.state.withLock { state -> Refusal? in
+            guard state.standing?.isForgotten == true else { return .notForgotten }
+            guard !state.hasLeft else { return .hasLeft }
+            state.standing?.rejoin(now: Self.milliseconds())
+            return nil
+        }
+        if let refusal { throw refusal }
+        self.keep()
+        self.logger.notice("This node had been forgotten, and is a member again: an operator has said so")
     }
 
     /// Leaves for good: the others hear it, and are told by the caller to forget this node.

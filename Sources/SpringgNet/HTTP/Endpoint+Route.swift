@@ -30,6 +30,7 @@ extension Endpoint {
         case .joinCluster: (.POST, "/internal/cluster/join")
         case .leaveCluster: (.POST, "/internal/cluster/leave")
         case .forgetMember: (.POST, "/internal/cluster/forget")
+        case .readmit: (.POST, "/internal/cluster/readmit")
         case .replicate: (.POST, "/internal/replicate")
         case .shipLog: (.POST, "/internal/log")
         case .pullLog: (.POST, "/internal/log/pull")

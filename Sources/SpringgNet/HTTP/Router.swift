@@ -28,6 +28,7 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
     case joinCluster
     case leaveCluster
     case forgetMember
+    case readmit
     case replicate
     case shipLog
     case pullLog
@@ -45,9 +46,8 @@ package enum Endpoint: Int, Sendable, Equatable, CaseIterable {
         case .metrics, .nodeStats, .listIndexes, .indexStats, .getVector, .search, .searchBatch: .read
         case .createIndex, .deleteIndex, .addVector, .bulkAdd, .updateVector, .deleteVector: .write
         case .listMarks, .setMark, .events: .admin
-        case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .replicate, .shipLog,
-            .pullLog,
-            .snapshot, .snapshotBlock, .syncManifest, .syncBlock, .digestBuckets, .digestRows:
+        case .internalIndexes, .clusterStatus, .joinCluster, .leaveCluster, .forgetMember, .readmit, .replicate,
+            .shipLog, .pullLog, .snapshot, .snapshotBlock, .syncManifest, .syncBlock, .digestBuckets, .digestRows:
             .internal
         }
     }
@@ -211,6 +211,8 @@ package enum Router {
             return [(.POST, Target(endpoint: .leaveCluster))]
         case 3 where parts[1] == Part.cluster && parts[2] == Part.forget:
             return [(.POST, Target(endpoint: .forgetMember))]
+        case 3 where parts[1] == Part.cluster && parts[2] == Part.readmit:
+            return [(.POST, Target(endpoint: .readmit))]
         case 4 where parts[1] == Part.sync && !parts[2].isEmpty && parts[3] == Part.manifest:
             return [(.GET, Target(endpoint: .syncManifest, index: parts[2]))]
         case 5 where parts[1] == Part.sync && !parts[2].isEmpty && parts[3] == Part.block && !parts[4].isEmpty:
@@ -319,6 +321,7 @@ private enum Part {
     static let status = Array("status".utf8)
     static let join = Array("join".utf8)
     static let leave = Array("leave".utf8)
+    static let readmit = Array("readmit".utf8)
     static let forget = Array("forget".utf8)
     static let digest = Array("digest".utf8)
     static let sync = Array("sync".utf8)

@@ -44,11 +44,28 @@ extension Worker {
                         .conflict,
                         "\(name) is alive: stop it first, or run springg cluster leave on it"
                     )
-                case .unknownMember, .noAddress:
+                default:
                     throw RequestError(.notFound, "\(name) is no member")
                 }
             }
             return Self.answer("forgotten", name)
+        }
+        return nil
+    }
+
+    /// `readmit`: this node was forgotten by mistake.
+    func readmit(_ ticket: Ticket) throws(RequestError) -> Answer? {
+        let cluster = try self.cluster()
+        let name = self.context.options.gossip?.nodeName ?? ""
+        // The list of members is written to disk.
+        self.offload(ticket) { () throws(RequestError) in
+            do throws(ClusterService.Refusal) {
+                try cluster.readmit()
+            } catch {
+                let text = error == .hasLeft ? "has left: restart it first" : "was not forgotten: it is a member"
+                throw RequestError(.conflict, "\(name) \(text)")
+            }
+            return Self.answer("readmitted", name)
         }
         return nil
     }

@@ -106,6 +106,7 @@ extension Worker {
         case .joinCluster: return try self.joinCluster(body, ticket)
         case .leaveCluster: return try self.leaveCluster()
         case .forgetMember: return try self.forgetMember(body, ticket)
+        case .readmit: return try self.readmit(ticket)
         case .replicate: return try self.replicate(body, isBatch: connection.isReplicationBatch, ticket)
         case .shipLog: return try self.receiveLog(body, ticket)
         case .pullLog: return try self.pullLog(body, ticket)

@@ -19,11 +19,12 @@ struct ClusterCommand: ParsableCommand {
               springg cluster forget i-0abc123             it is gone and will not come back
               springg cluster join 10.0.1.67:7946
               springg cluster leave                        this node will not come back
+              springg cluster readmit                      this node was forgotten by mistake
               springg cluster diff i-0abc123 i-0def456     the rows of which two nodes show different things
 
             Exit codes: 0 fine, 1 failure, 2 wrong usage, 6 nodes that differ.
             """,
-        subcommands: [Status.self, Members.self, Forget.self, Join.self, Leave.self, ClusterDiff.self]
+        subcommands: [Status.self, Members.self, Forget.self, Join.self, Leave.self, Readmit.self, ClusterDiff.self]
     )
 
     /// What all of them need to reach a node.
@@ -132,7 +133,8 @@ struct ClusterCommand: ParsableCommand {
             abstract: "A member is gone and will not come back.",
             discussion: """
                 Majorities are counted without it from now on, and tombstones wait for it no longer. The other nodes hear \
-                of it within seconds. A node that comes back nevertheless is a member again, with what it has missed.
+                of it within seconds. A node that comes back nevertheless is a member again, with what it has missed, \
+                unless it has writes that nobody else has: it says so then, and waits for `springg cluster readmit`.
 
                 Exit codes: 0 fine, 1 failure, 2 wrong usage.
 
@@ -172,6 +174,27 @@ struct ClusterCommand: ParsableCommand {
             let body = JSONValue.object(["address": .string(address)])
             let answer = try options.running().send("POST", "/internal/cluster/join", body: body)
             Output.standardOutput(options.json ? answer.text() + "\n" : "looking for nodes at \(address)\n")
+        }
+    }
+
+    struct Readmit: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "readmit",
+            abstract: "This node was forgotten by mistake: it is a member again.",
+            discussion: """
+                A node that was forgotten joins again by itself when the members hold all that it holds. One that has \
+                writes of its own stays out until it is told this, on itself: its writes then go to the others. Those \
+                that are older than deletions which the others have dropped (tombstone_grace) they refuse, and name.
+
+                Example:
+                  springg cluster readmit --node 10.0.1.67:8080
+                """
+        )
+        @OptionGroup var options: Options
+
+        func run() throws {
+            let answer = try options.running().send("POST", "/internal/cluster/readmit")
+            Output.standardOutput(options.json ? answer.text() + "\n" : "it is a member again\n")
         }
     }
 
