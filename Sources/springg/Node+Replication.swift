@@ -54,6 +54,7 @@ extension Node {
             holds: { acks.peer($0, holds: $1) }
         )
         acks.expectPeers { [weak replication] in replication?.hurry() }
+        cluster.whenHeard { [weak replication] in replication?.heard(of: $0) }
         gossip.whenMembersChange { [weak replication] in replication?.look() }
         // Bounded by the state machine; the margin is for a slow disk.
         if !replication.waitUntilOriginating(seconds: originSeconds) {

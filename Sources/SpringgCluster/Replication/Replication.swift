@@ -151,6 +151,12 @@ package struct Replication: Sendable {
         return work(now)
     }
 
+    /// A peer was heard of by another way than by an exchange.
+    package mutating func heard(of name: String, _ now: Duration) -> [ReplicationDirective] {
+        peers[name]?.breaker.heard(now)
+        return work(now)
+    }
+
     /// Time has passed.
     package mutating func tick(_ now: Duration) -> [ReplicationDirective] { work(now) }
 

@@ -27,6 +27,8 @@ package final class ClusterService: Sendable {
         var divergences = DivergenceRule()
         /// Looks for the rows that make the difference; returns at once.
         var locate: (@Sendable (Divergence, APIAddress) -> Void)?
+        /// Told who has answered a ping.
+        var heard: (@Sendable (String) -> Void)?
         /// When this node archived last, in Unix milliseconds, 0 for never; nil without an archive.
         var lastArchivedAt: (@Sendable () -> UInt64)?
         var hasLeft = false
@@ -330,11 +332,18 @@ package final class ClusterService: Sendable {
     /// Members that a majority is counted of.
     package var size: Int { self.state.withLock { self.size($0) } }
 
-    /// A peer's clock was heard of.
+    /// A peer has answered a ping, and said what its clock shows.
     package func heardClock(_ peer: String, ahead milliseconds: Double, uncertainty: Double) {
         let now = ContinuousClock.now.duration
-        self.state.withLock { $0.clock.sample(peer, ahead: milliseconds, uncertainty: uncertainty, now: now) }
+        let heard = self.state.withLock { state in
+            state.clock.sample(peer, ahead: milliseconds, uncertainty: uncertainty, now: now)
+            return state.heard
+        }
+        heard?(peer)
     }
+
+    /// From now on `heard` is called, with its name, whenever a peer has answered a ping; it must not block.
+    package func whenHeard(_ heard: @escaping @Sendable (String) -> Void) { self.state.withLock { $0.heard = heard } }
 
     // MARK: Archiving
 

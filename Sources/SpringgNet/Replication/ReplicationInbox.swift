@@ -15,6 +15,8 @@ final class ReplicationInbox: @unchecked Sendable {
         case hurry
         /// The members are others than before, perhaps.
         case look
+        /// A peer that was not reached was heard of.
+        case heard(String)
         case stop
     }
 

@@ -113,6 +113,7 @@ final class ReplicationLoop {
         case .durable: self.isListening = false
         case .hurry: self.hurry()
         case .look: ()
+        case .heard(let peer): self.perform(self.core.heard(of: peer, Self.now))
         case .stop: self.isStopped = true
         }
     }

@@ -66,6 +66,12 @@ package final class ReplicationService: Sendable {
     /// Looks at once who the others are.
     package func look() { self.inbox.post(.look) }
 
+    /// A peer was heard of by another way: the next attempt to reach it need not wait any longer.
+    package func heard(of peer: String) {
+        guard let breaker = self.status.peer(peer)?.breaker, breaker != .closed else { return }
+        self.inbox.post(.heard(peer))
+    }
+
     /// Waits until commands are taken, or it is clear that they are not; false when that takes longer, or may take for ever.
     ///
     /// Blocking.
