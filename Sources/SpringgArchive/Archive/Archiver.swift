@@ -52,8 +52,6 @@ package final class Archiver: @unchecked Sendable {
 
     /// Between two looks at how far the archive is behind.
     private static let lookNanoseconds: UInt64 = 1_000_000_000
-    /// Of the bytes that may wait, as many are reason for a warning.
-    private static let warningPercent = 80
 
     private let store: any ObjectStore
     private let options: ArchiveOptions
@@ -117,121 +115,29 @@ package final class Archiver: @unchecked Sendable {
     }
 
     private func run() {
-        var core = ArchiverCore(options, now: unixMilliseconds())
-        let worker = ArchiveWorker(store, options: options, log: log, capture: capture, wallClock: unixMilliseconds)
-        worker.warn = { [listeners] in listeners.warning($0) }
-        worker.remember = { [listeners] in try listeners.opened($0) }
-        var report = Report(listeners: listeners, now: unixMilliseconds())
-        var lastSegment = log.segments.last?.firstLSN
+        let loop = ArchiverLoop(
+            to: store,
+            options: options,
+            log: log,
+            capture: capture,
+            isElected: isElected,
+            listeners: listeners,
+            wallClock: unixMilliseconds
+        )
         while true {
-            let elected = isElected()
-            // A segment of the log has been filled: no reason to let it wait for its time.
-            let segment = log.segments.last?.firstLSN
-            let isFull = elected && segment != lastSegment
             let (isEnding, wanted) = doorbell.withLock { (isClosing, isRequested) }
             if isEnding { return }
-            if isFull || wanted, core.request() {
-                doorbell.withLock { isRequested = false }
-                lastSegment = segment
-            }
-            let step = core.next(now: unixMilliseconds(), isElected: elected)
-            if case .wait(let until) = step {
-                let left = until - min(until, unixMilliseconds())
-                wait(nanoseconds: min(Archiver.lookNanoseconds, left < 1_000_000 ? left * 1_000_000 : .max))
-            } else {
-                core.take(worker.perform(step), now: unixMilliseconds(), isElected: elected)
-            }
-            report.look(core, worker, log, options, now: unixMilliseconds())
-            doorbell.withLock { current = report.status(current) }
+            if wanted, loop.request() { doorbell.withLock { isRequested = false } }
+            let until = loop.turn()
+            doorbell.withLock { loop.show(in: &current) }
+            guard let until else { continue }
+            let left = until - min(until, unixMilliseconds())
+            wait(nanoseconds: min(Archiver.lookNanoseconds, left < 1_000_000 ? left * 1_000_000 : .max))
         }
     }
 
     private func wait(nanoseconds: UInt64) {
         doorbell.withLock { if !isClosing, !isRequested { doorbell.wait(nanoseconds: max(nanoseconds, 1_000_000)) } }
-    }
-
-    /// What has been told, and what is to be shown.
-    private struct Report {
-        let listeners: Listeners
-        private var archived: VersionVector?
-        private var generation: UInt64 = 0
-        private var lagEvents: UInt64 = 0
-        private var floor = LSN.zero
-        private var waitingBytes = 0
-        private var hasWarned = false
-        private var failure: String?
-        private var success: UInt64?
-        /// When the archive last had everything, in Unix milliseconds; before it was seen so, the newest event that it has.
-        private var complete: UInt64?
-        private var newest: UInt64
-        private var now: UInt64
-
-        init(listeners: Listeners, now: UInt64) {
-            self.listeners = listeners
-            self.now = now
-            newest = now
-        }
-
-        mutating func look(
-            _ core: ArchiverCore,
-            _ worker: ArchiveWorker,
-            _ log: Log,
-            _ options: ArchiveOptions,
-            now: UInt64
-        ) {
-            self.now = now
-            let held = log.versionVector
-            if let heads = core.archived {
-                if heads != archived || core.generation != generation {
-                    archived = heads
-                    generation = core.generation
-                    newest = core.highestHLC.milliseconds
-                    listeners.archived(heads)
-                }
-                let floor = worker.floor(heads)
-                if floor != self.floor { listeners.floor(floor) }
-                self.floor = floor
-            }
-            lagEvents = held.events(beyond: archived)
-            if lagEvents == 0 { complete = now }
-            let segments = log.segments
-            waitingBytes = zip(segments, segments.dropFirst())
-                .reduce(0) { $0 + ($1.1.firstLSN.previous > floor ? $1.0.bytes : 0) }
-            warnOfWaiting(options.waitingBytesMax)
-            tell(core)
-        }
-
-        private mutating func warnOfWaiting(_ bound: Int) {
-            let isMuch = bound > 0 && waitingBytes >= bound / 100 * Archiver.warningPercent
-            if isMuch, !hasWarned {
-                listeners.warning(
-                    "\(waitingBytes >> 20) MiB of the log wait for the archive; at \(bound >> 20) MiB (log_retention_mb) the oldest go, and their "
-                        + "moments cannot be restored from the archive. Check it, or raise log_retention_mb"
-                )
-            }
-            hasWarned = isMuch
-        }
-
-        private mutating func tell(_ core: ArchiverCore) {
-            success = core.lastSuccess
-            let reason = core.failure.map { "\($0)" }
-            if let reason, reason != failure { listeners.failed(reason) }
-            if reason == nil, failure != nil { listeners.recovered() }
-            failure = reason
-        }
-
-        func status(_ before: ArchiveStatus) -> ArchiveStatus {
-            var status = before
-            status.archived = archived
-            status.generation = generation
-            status.lagEvents = lagEvents
-            status.lastSuccess = success
-            status.lastError = failure
-            status.waitingBytes = waitingBytes
-            let since = lagEvents == 0 ? now : complete ?? newest
-            status.rpoSeconds = Double(now - min(now, since)) / 1000
-            return status
-        }
     }
 }
 
@@ -240,14 +146,4 @@ private func unixMilliseconds() -> UInt64 {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     return UInt64(max(0, now.tv_sec)) * 1000 + UInt64(now.tv_nsec) / 1_000_000
-}
-
-extension VersionVector {
-    /// How many events are held here and not there; nil holds none.
-    fileprivate func events(beyond other: VersionVector?) -> UInt64 {
-        origins.reduce(0) { sum, origin in
-            let (held, archived) = (self[origin].sequence.rawValue, other?[origin].sequence.rawValue ?? 0)
-            return sum + held - min(held, archived)
-        }
-    }
 }
