@@ -115,7 +115,11 @@ let package = Package(
         .testTarget(name: "RepositoryTests", swiftSettings: settings),
         // Tests. The test kit: a client, a load generator and a fixture that runs the real programs.
         .target(name: "CTestKit", cSettings: [.unsafeFlags(["-O3"])]),
-        .target(name: "SpringgTestKit", dependencies: ["CTestKit", "SpringgLog"], swiftSettings: settings),
+        .target(
+            name: "SpringgTestKit",
+            dependencies: ["CTestKit", "SpringgArchive", "SpringgLog"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SpringgLogTests",
             dependencies: ["SpringgLog", "SpringgTestKit", "CSpringg"],

@@ -240,6 +240,40 @@ struct ArchiverTests {
         #expect(refusal(copy).contains("not the same here and there"))
     }
 
+    @Test("what another history of the same numbers has archived does not count as archived here")
+    func otherHistory() throws {
+        let (store, time) = (MemoryStore(), ArchiveNode.TestClock())
+        let options = ArchiverTests.options()
+        let node = try ArchiveNode(1, store, options, time)
+        for number in 0..<5 { try node.write(.indexCreated(name: "n\(number)", dimensions: 4, options: .empty)) }
+        node.round()
+        // An older copy of its disk, which goes on differently; whether elected or not, and however far it has got.
+        for count in 3...8 {
+            let copy = try ArchiveNode(1, store, options, time)
+            for bytes in node.envelopes.prefix(3) { try copy.receive(bytes) }
+            for number in 3..<count {
+                try copy.write(.indexCreated(name: "x\(number)", dimensions: 4, options: .empty))
+            }
+            copy.round(isElected: false)
+            #expect(copy.core.failure != nil && copy.core.archived == nil)
+        }
+    }
+
+    @Test("a clock that is set back by hours makes nothing wait for hours")
+    func clockSetBack() throws {
+        let (store, time) = (MemoryStore(), ArchiveNode.TestClock())
+        let options = ArchiverTests.options()
+        let node = try ArchiveNode(1, store, options, time)
+        try node.write(.indexCreated(name: "a", dimensions: 4, options: .empty))
+        node.round()
+        time.now -= 9_000_000
+        try node.write(EventSet.put("a", "v", [1, 2, 3, 4]))
+        node.step()
+        time.now += options.syncInterval
+        while node.step() {}
+        #expect(node.core.archived == node.log.versionVector)
+    }
+
     @Test("a store that ignores conditions is refused for a cluster, and warned about for a single node")
     func ignoredConditions() throws {
         for isClustered in [true, false] {

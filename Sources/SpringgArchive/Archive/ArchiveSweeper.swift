@@ -50,7 +50,7 @@ struct ArchiveSweeper {
     /// `deadline`.
     func remove(_ manifest: ArchiveManifest, before deadline: UInt64) throws(ArchiveError) {
         try ArchiveError.wrap(store.location) {
-            let kept = try keptManifests(manifest)
+            let (kept, keptSince) = try keptManifests(manifest)
             var segments: Set<ObjectKey> = []
             var pages: Set<ObjectKey> = []
             for manifest in kept {
@@ -59,14 +59,18 @@ struct ArchiveSweeper {
             }
             // A segment whose events the archive holds is never listed again: heads only grow.
             try removeAll(ArchiveManifest.segmentPrefix) { object in
-                guard !segments.contains(object.key), let head = ArchiveManifest.Segment.head(object.key) else {
+                guard object.modifiedSeconds < keptSince, !segments.contains(object.key),
+                    let head = ArchiveManifest.Segment.head(object.key)
+                else {
                     return false
                 }
                 return head.last <= manifest.heads[head.origin].sequence
             }
             // Pages are numbered, and a number that is used up is not given again.
             try removeAll(ArchiveManifest.pagePrefix) { object in
-                guard let number = ArchiveManifest.Page.number(object.key) else { return false }
+                guard object.modifiedSeconds < keptSince, let number = ArchiveManifest.Page.number(object.key) else {
+                    return false
+                }
                 return number < manifest.pagesMade && !pages.contains(object.key)
             }
             // None is listed that is older than the oldest.
@@ -79,22 +83,35 @@ struct ArchiveSweeper {
             try removeBlocks(manifest.sweep.blocks, before: deadline)
             // Last of all: as long as they are there, what they refer to is.
             try removeAll(ArchiveManifest.keyPrefix) { object in
-                ArchiveManifest.generation(object.key).map { $0 < manifest.generation } ?? false
+                ArchiveManifest.generation(object.key).map { $0 < kept[0].generation } ?? false
             }
             try store.removeLeftovers(olderThanSeconds: Int(options.grace / 1000))
         }
     }
 
-    /// The manifest itself, and the oldest one by which somebody may still be reading: between them lists only lose what is old.
-    private func keptManifests(_ manifest: ArchiveManifest) throws -> [ArchiveManifest] {
-        var oldest: UInt64?
+    /// The manifest itself, and the oldest one by which somebody may still be reading: the last one that is old, for it was the newest
+    /// when the grace period began.
+    ///
+    /// One between them may list what neither does, but nothing that was stored before the oldest: that stays where it is younger
+    /// than `since`.
+    private func keptManifests(_ manifest: ArchiveManifest) throws -> (manifests: [ArchiveManifest], since: Int) {
+        var lastOld: (generation: UInt64, modified: Int)?
+        var firstYoung: (generation: UInt64, modified: Int)?
         try store.list(prefix: ArchiveManifest.keyPrefix, after: nil) { object in
-            guard let generation = ArchiveManifest.generation(object.key), !isOld(object) else { return true }
-            oldest = min(oldest ?? generation, generation)
+            guard let generation = ArchiveManifest.generation(object.key), generation <= manifest.generation else {
+                return true
+            }
+            if isOld(object) {
+                if generation >= lastOld?.generation ?? 0 { lastOld = (generation, object.modifiedSeconds) }
+            } else if generation < firstYoung?.generation ?? .max {
+                firstYoung = (generation, object.modifiedSeconds)
+            }
             return true
         }
-        guard let oldest, oldest < manifest.generation else { return [manifest] }
-        return [try reader.manifest(oldest), manifest]
+        guard let oldest = lastOld ?? firstYoung, oldest.generation < manifest.generation else {
+            return ([manifest], .max)
+        }
+        return ([try reader.manifest(oldest.generation), manifest], oldest.modified)
     }
 
     /// Blocks of the sweep, unless a snapshot has come that uses them.

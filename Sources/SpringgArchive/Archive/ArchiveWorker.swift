@@ -49,6 +49,7 @@ package final class ArchiveWorker {
             case .open: return .opened(try open())
             case .read(let known):
                 let newest = try newest(beyond: known)
+                if let newest { try checkHistory(newest.heads) }
                 return .read(
                     newest.map { ($0, ContentHash(of: $0.encoded())) },
                     held: log.versionVector,
@@ -134,6 +135,28 @@ package final class ArchiveWorker {
         return try reader.manifest(last)
     }
 
+    /// The log must go on where the archive ends: numbers that stand for other events here and there are not archived.
+    ///
+    /// Reads no more than the first event of each origin that the archive lacks.
+    private func checkHistory(_ heads: VersionVector) throws(ArchiveError) {
+        let held = log.versionVector
+        var unseen = Set(heads.origins.filter { held[$0].sequence > heads[$0].sequence })
+        guard !unseen.isEmpty else { return }
+        do throws(LogError) {
+            let cursor = LogCursor(log: log, from: log.start(lacking: heads).lsn)
+            while !unseen.isEmpty, let record = try cursor.next() {
+                let (envelope, head) = (record.envelope, heads[record.envelope.origin])
+                guard envelope.sequence > head.sequence, unseen.remove(envelope.origin) != nil else { continue }
+                // Where the log no longer has the next one there is nothing to compare.
+                guard envelope.sequence > head.sequence.next || envelope.continues(head) else {
+                    throw .otherHistory(origin: envelope.origin, sequence: head.sequence)
+                }
+            }
+        } catch {
+            throw .log(error)
+        }
+    }
+
     // MARK: - Events
 
     private func upload(after heads: VersionVector) throws(ArchiveError) -> ArchiverCore.Upload {
@@ -179,13 +202,14 @@ package final class ArchiveWorker {
         }
         // From a round that did not end, or of another node: the same events, if perhaps compressed by another libzstd.
         let found = try store.read(key, limit: 2 * ArchiveSegment.contentBytesMax)
-        if found == object { return segment }
-        guard Zstandard.decompress(found, bytes: content.count) == content else {
+        guard found == object || Zstandard.decompress(found, bytes: content.count) == content else {
             throw ArchiveError.damaged(
                 object: store.path(of: key),
                 reason: "it holds other events than its name says, and no manifest names it: remove it"
             )
         }
+        // From now on it counts as new: what is removed goes by its age.
+        try store.put(key, bytes: found)
         segment.bytes = found.count
         segment.hash = ContentHash(of: found)
         return segment

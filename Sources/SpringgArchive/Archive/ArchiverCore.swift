@@ -74,6 +74,8 @@ package struct ArchiverCore {
 
     /// What a round has gathered.
     private struct Round {
+        /// How far the log went when the round began.
+        var held = VersionVector()
         /// There are events that the manifest lacks, or were when it was last looked.
         var wantsUpload = false
         var upload: Upload?
@@ -141,6 +143,7 @@ package struct ArchiverCore {
     /// What to do now; to be answered by `take`, unless it is to wait.
     package mutating func next(now: UInt64, isElected: Bool) -> Step {
         if phase == .idle {
+            heedClock(now)
             // A request does not hurry a store that has just failed.
             let due = isRequested && failures == 0 ? min(nextRound, requestsFrom) : nextRound
             guard now >= due else { return .wait(until: due) }
@@ -165,6 +168,13 @@ package struct ArchiverCore {
         }
     }
 
+    /// A clock that was set back makes nothing wait for longer than it ever does.
+    private mutating func heedClock(_ now: UInt64) {
+        nextRound = min(nextRound, now + options.syncInterval)
+        requestsFrom = min(requestsFrom, now + options.requestPause)
+        nextSweep = min(nextSweep, now + options.grace)
+    }
+
     /// What came of the last step.
     package mutating func take(_ outcome: Outcome, now: UInt64, isElected: Bool) {
         switch outcome {
@@ -174,8 +184,11 @@ package struct ArchiverCore {
             phase = .reading
         case .read(let newest, let held, let origin):
             self.origin = origin
+            // What is not this node's archive does not count as having its events.
+            if let found = newest?.manifest ?? base?.manifest, let objection = objection(found, held) {
+                return fail(objection, now: now)
+            }
             if let newest { base = (newest.manifest, newest.hash) }
-            if let objection = objection(held) { return fail(objection, now: now) }
             guard isElected || isRequested else { return end(now: now, isRound: false) }
             prepare(held, isElected: isElected, now: now)
         case .snapshot(let snapshot):
@@ -187,7 +200,7 @@ package struct ArchiverCore {
         case .uploaded(let upload):
             round.upload = upload
             round.wantsUpload = !upload.isComplete
-            if !upload.gaps.isEmpty, round.snapshot == nil, upload.gaps != openGaps {
+            if !upload.gaps.isEmpty, round.snapshot == nil, upload.gaps != openGaps, canClose(upload.gaps, now: now) {
                 // What the log no longer has is in the state, and in a snapshot of it.
                 openGaps = upload.gaps
                 phase = .snapshotting
@@ -217,9 +230,9 @@ package struct ArchiverCore {
 
     // MARK: - Decisions
 
-    /// Why this node must not archive here.
-    private func objection(_ held: VersionVector) -> ArchiveError? {
-        guard let manifest = base?.manifest, let identity else { return nil }
+    /// Why this node must not archive where this is the newest manifest.
+    private func objection(_ manifest: ArchiveManifest, _ held: VersionVector) -> ArchiveError? {
+        guard let identity else { return nil }
         let place = options.archive
         guard manifest.cluster == identity.cluster else {
             return .otherCluster(
@@ -247,6 +260,7 @@ package struct ArchiverCore {
     private mutating func prepare(_ held: VersionVector, isElected: Bool, now: UInt64) {
         if base == nil, let identity { base = (ArchiveManifest(cluster: identity.cluster), nil) }
         guard let manifest = base?.manifest else { preconditionFailure("read before opened") }
+        round.held = held
         // What was uploaded before another writer was faster is of use if he had none of it.
         if round.upload?.before != manifest.heads { round.upload = nil }
         round.wantsUpload = round.upload == nil && !manifest.heads.covers(held)
@@ -290,6 +304,11 @@ package struct ArchiverCore {
         }
     }
 
+    /// Whether a snapshot of this node would be one to begin a restore with, and not lack what is in other snapshots alone.
+    private func canClose(_ gaps: [LogLoss.Gap], now: UInt64) -> Bool {
+        draft(now: now).bridged(gaps, by: round.held).leads(from: round.held)
+    }
+
     private func isNewest(_ snapshot: ArchiveManifest.Snapshot, in manifest: ArchiveManifest) -> Bool {
         manifest.snapshots.last.map { $0.id < snapshot.id } ?? true
     }
@@ -321,12 +340,10 @@ package struct ArchiverCore {
             next.highestHLC = max(next.highestHLC, upload.highestHLC)
         }
         if let snapshot = round.snapshot, isNewest(snapshot, in: next) {
-            var heads = next.heads
-            for gap in round.upload?.gaps ?? [] where snapshot.heads[gap.origin].sequence >= gap.last {
-                heads[gap.origin] = snapshot.heads[gap.origin]
-            }
-            if heads.covers(snapshot.heads) {
-                next.heads = heads
+            let bridged = next.bridged(round.upload?.gaps ?? [], by: snapshot.heads)
+            if bridged.heads.covers(snapshot.heads), bridged.heads == next.heads || bridged.leads(from: snapshot.heads)
+            {
+                next = bridged
                 next.snapshots.append(snapshot)
                 next.highestHLC = max(next.highestHLC, snapshot.highestHLC)
             }
@@ -365,52 +382,5 @@ package struct ArchiverCore {
         let wait = ArchiverCore.backoffMilliseconds << min(failures, 20)
         failures += 1
         nextRound = now + (error.isTransient ? min(wait, options.syncInterval) : options.syncInterval)
-    }
-}
-
-extension ArchiveManifest {
-    /// A page that is to be stored before the manifest that refers to it.
-    package struct NewPage: Sendable {
-        package var page: Page
-        package var bytes: [UInt8]
-    }
-
-    /// The same, its older segments in pages once there are many.
-    func paged() -> (manifest: ArchiveManifest, pages: [NewPage]) {
-        var manifest = self
-        var pages: [NewPage] = []
-        while manifest.segments.count > ArchiveManifest.segmentsMax {
-            let (page, bytes) = ArchiveManifest.page(
-                manifest.pagesMade,
-                of: Array(manifest.segments.prefix(ArchiveManifest.pageSegments))
-            )
-            manifest.segments.removeFirst(ArchiveManifest.pageSegments)
-            manifest.pages.append(page)
-            manifest.pagesMade += 1
-            pages.append(NewPage(page: page, bytes: bytes))
-        }
-        return (manifest, pages)
-    }
-
-    /// Lists snapshots that are not: of a writer who lost a race or was stopped, or made by hand.
-    ///
-    /// Only those of events that the archive holds; older ones than the oldest only where none is ever forgotten.
-    mutating func adopt(_ found: [Snapshot], olderThanAll isOlderWanted: Bool) {
-        let known = Set(snapshots.map(\.id))
-        let oldest = snapshots.first?.id ?? ""
-        let news = found.filter { snapshot in
-            !known.contains(snapshot.id) && heads.covers(snapshot.heads) && (isOlderWanted || snapshot.id > oldest)
-        }
-        snapshots = (snapshots + news).sorted { $0.id < $1.id }
-    }
-
-    /// Forgets what no moment from `milliseconds` on needs: the newest snapshot of a moment before it is the first that stays, and with
-    /// it every event that it does not hold.
-    package mutating func expire(before milliseconds: UInt64) {
-        guard let first = snapshots.lastIndex(where: { $0.highestHLC.milliseconds < milliseconds }) else { return }
-        snapshots.removeFirst(first)
-        let held = snapshots[0].heads
-        pages.removeAll { held.covers($0.heads) }
-        segments.removeAll { held[$0.origin].sequence >= $0.last }
     }
 }

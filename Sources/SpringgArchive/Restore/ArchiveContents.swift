@@ -52,13 +52,46 @@ package struct ArchiveContents: Sendable {
     }
 
     /// The newest snapshot that holds nothing beyond a bound, and from which the segments lead up to it.
+    ///
+    /// One that has dropped deletions which events behind it are older than will not do: a node that was forgotten has archived those. An
+    /// older one still knows the deletions, and so does nobody but the events; where they all are there, nil says to begin with them.
     func snapshot(upTo bound: VersionBound, in store: any ObjectStore) throws -> SnapshotManifest? {
+        var newest: SnapshotManifest?
         for listed in manifest.snapshots.reversed() {
             guard listed.highestHLC <= bound.version.hlc, covers(from: listed.heads, upTo: bound) else { continue }
             let snapshot = try read(listed, in: store)
-            if bound.holds(snapshot.newest) { return snapshot }
+            guard bound.holds(snapshot.newest) else { continue }
+            if try !hasForgotten(snapshot, upTo: bound, in: store) { return snapshot }
+            newest = newest ?? snapshot
         }
-        return nil
+        // Whoever begins with it is told by name what it cannot take.
+        return covers(from: VersionVector(), upTo: bound) ? nil : newest
+    }
+
+    /// Whether an event behind a snapshot is older than deletions that it no longer knows.
+    private func hasForgotten(
+        _ snapshot: SnapshotManifest,
+        upTo bound: VersionBound,
+        in store: any ObjectStore
+    ) throws -> Bool {
+        var reached = snapshot.heads
+        for segment in segments {
+            guard let (origin, sequences) = segment.sequences.first,
+                sequences.upperBound > reached[origin].sequence.rawValue
+            else { continue }
+            // Only the first event behind it counts: those after it are newer.
+            let first = reached[origin].sequence.next
+            let isFirst = reached[origin] == snapshot.heads[origin]
+            reached[origin].sequence = Sequence(sequences.upperBound)
+            guard isFirst, segment.lowest < snapshot.dropped else { continue }
+            let records = try records(segment.name, in: store)
+            while let envelope = try records.next()?.envelope {
+                guard envelope.sequence >= first else { continue }
+                if envelope.version < snapshot.dropped, bound.holds(envelope.version) { return true }
+                break
+            }
+        }
+        return false
     }
 
     /// The manifest of a snapshot, which must be the one that was listed.

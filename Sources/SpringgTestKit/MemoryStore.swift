@@ -1,44 +1,59 @@
-import SpringgArchive
+package import SpringgArchive
 import SpringgLog
-import Synchronization
+package import Synchronization
 
 /// A store in memory with a clock of its own, which counts what it is asked and fails when it is told to.
-final class MemoryStore: ObjectStore {
-    enum Fault {
+package final class MemoryStore: ObjectStore {
+    /// How a call fails.
+    package enum Fault: Sendable {
         /// Nothing happens, and the call fails.
         case before
         /// It happens, and the answer is lost.
         case after
     }
 
-    struct Object: Sendable {
-        var bytes: [UInt8]
-        var modified: Int
+    /// What is stored under a key.
+    package struct Object: Sendable {
+        package var bytes: [UInt8]
+        /// Last change, by the store's clock, in seconds.
+        package var modified: Int
+
+        package init(bytes: [UInt8], modified: Int) {
+            self.bytes = bytes
+            self.modified = modified
+        }
     }
 
-    struct State {
-        var objects: [ObjectKey: Object] = [:]
-        var calls = 0
+    /// Everything that a test may look at and change.
+    package struct State: Sendable {
+        package var objects: [ObjectKey: Object] = [:]
+        package var calls = 0
         /// Keys of all puts, in order.
-        var puts: [ObjectKey] = []
+        package var puts: [ObjectKey] = []
         /// By the number of a call.
-        var faults: [Int: Fault] = [:]
-        var isDown = false
-        var now = 0
+        package var faults: [Int: Fault] = [:]
+        package var isDown = false
+        /// Unix time in seconds.
+        package var now = 0
         /// Called, unlocked, before each call takes effect.
-        var intrude: (@Sendable (Int) -> Void)?
+        package var intrude: (@Sendable (Int) -> Void)?
     }
 
-    let state = Mutex(State())
+    /// The objects and the faults to come.
+    package let state = Mutex(State())
 
-    var location: String { "memory" }
+    package var location: String { "memory" }
+
+    /// An empty store.
+    package init() {}
 
     /// The keys that there are, ascending.
-    func keys(_ prefix: String = "") -> [ObjectKey] {
+    package func keys(_ prefix: String = "") -> [ObjectKey] {
         state.withLock { $0.objects.keys.filter { $0.text.hasPrefix(prefix) }.sorted() }
     }
 
-    func setNow(_ milliseconds: UInt64) { state.withLock { $0.now = Int(milliseconds / 1000) } }
+    /// Sets the store's clock to a Unix time.
+    package func setNow(_ milliseconds: UInt64) { state.withLock { $0.now = Int(milliseconds / 1000) } }
 
     private func run<R: Sendable>(
         _ key: String,
@@ -62,7 +77,7 @@ final class MemoryStore: ObjectStore {
     }
 
     @discardableResult
-    func put(
+    package func put(
         _ key: ObjectKey,
         _ body: ObjectBody,
         condition: PutCondition
@@ -89,7 +104,7 @@ final class MemoryStore: ObjectStore {
     }
 
     @discardableResult
-    func get(
+    package func get(
         _ key: ObjectKey,
         _ range: ObjectRange,
         consume: (UnsafeRawBufferPointer) throws -> Void
@@ -98,11 +113,19 @@ final class MemoryStore: ObjectStore {
             guard let object = state.objects[key] else { throw ObjectStoreError.notFound(at: key.text) }
             return object
         }
-        try object.bytes.withUnsafeBytes { try consume($0) }
+        let count = object.bytes.count
+        let wanted =
+            switch range {
+            case .all: 0..<count
+            case .bytes(let wanted): wanted
+            case .last(let bytes): max(0, count - bytes)..<count
+            }
+        guard wanted.upperBound <= count else { throw ObjectStoreError.invalidRange(at: key.text) }
+        try object.bytes.withUnsafeBytes { try consume(UnsafeRawBufferPointer(rebasing: $0[wanted])) }
         return info(key, object.bytes, object.modified)
     }
 
-    func head(_ key: ObjectKey) throws(ObjectStoreError) -> ObjectInfo {
+    package func head(_ key: ObjectKey) throws(ObjectStoreError) -> ObjectInfo {
         try run(key.text) { (state) throws(ObjectStoreError) in
             guard let object = state.objects[key] else { throw ObjectStoreError.notFound(at: key.text) }
             return self.info(key, object.bytes, object.modified)
@@ -110,7 +133,7 @@ final class MemoryStore: ObjectStore {
     }
 
     @discardableResult
-    func list(
+    package func list(
         prefix: String,
         after start: ObjectKey?,
         _ body: (ObjectInfo) throws -> Bool
@@ -127,12 +150,14 @@ final class MemoryStore: ObjectStore {
         return summary
     }
 
-    func delete(_ keys: [ObjectKey]) throws(ObjectStoreError) {
+    package func delete(_ keys: [ObjectKey]) throws(ObjectStoreError) {
         try run(keys.first?.text ?? "") { state in for key in keys { state.objects[key] = nil } }
     }
 
     @discardableResult
-    func removeLeftovers(olderThanSeconds seconds: Int) throws(ObjectStoreError) -> Int { try run("") { _ in 0 } }
+    package func removeLeftovers(olderThanSeconds seconds: Int) throws(ObjectStoreError) -> Int {
+        try run("") { _ in 0 }
+    }
 
-    func close() {}
+    package func close() {}
 }
