@@ -86,8 +86,8 @@ asan:  ## Run the server's tests under AddressSanitizer, leaks included
 
 SEEDS ?= 100000
 
-simulate: setup  ## Let SEEDS (100,000) simulated clusters suffer; SPRINGG_SEED=N replays one
-	SPRINGG_SIMULATION_SEEDS=$(SEEDS) $(SWIFT_TEST) --filter ReplicationSimulationTests
+simulate: setup  ## Let SEEDS (100,000) simulated clusters suffer, all with archives if ARCHIVES=1; SPRINGG_SEED=N replays one
+	SPRINGG_SIMULATION_SEEDS=$(SEEDS) $(if $(ARCHIVES),SPRINGG_SIMULATION_ARCHIVES=1) $(SWIFT_TEST) --filter ReplicationSimulationTests
 
 FUZZ_CASES ?= 10000000
 

@@ -95,7 +95,8 @@ extension ReplicaSimulation {
         // Of what no member has any more nobody asks whether its number was given.
         let members = nodes.indices.filter { !forgotten.contains($0) }
         for (origin, known) in chains {
-            let held = members.map { all[$0][origin].sequence.rawValue }.max() ?? 0
+            let archived = archive?.record.newest?.heads[origin].sequence.rawValue ?? 0
+            let held = members.map { all[$0][origin].sequence.rawValue }.reduce(archived, max)
             chains[origin] = known.filter { $0.key <= held }
         }
     }
@@ -139,7 +140,11 @@ extension ReplicaSimulation {
             running.log.markCheckpointed(lsn)
             tally.checkpoints += 1
             let shipped = running.core.allPeers.map { $0.held.map { running.log.floor(heldBy: $0) } ?? .zero }.min()
-            tally.trimmed += try running.log.trim(RetentionFloors(shipped: isPressed ? nil : shipped)).count
+            let floors = RetentionFloors(
+                shipped: isPressed ? nil : shipped,
+                archived: isPressed ? nil : archive?.floor(index)
+            )
+            tally.trimmed += try running.log.trim(floors).count
         } catch {
             // Power went meanwhile: the next start finds what there is.
         }

@@ -25,6 +25,7 @@ extension ReplicaSimulation {
             advance(index)
             act(index) { $0.tick($1) }
             try look(index)
+        case .archive(let event): try archive?.happen(event)
         case .request(let from, let life, let exchange, let bytes):
             try receive(from: from, life, exchange, bytes)
         case .answer(let index, let life, let exchange, let bytes):
@@ -66,6 +67,7 @@ extension ReplicaSimulation {
         }
         trace("\(nodes[index].name) starts: \(nodes[index].running.map(picture) ?? "")")
         settle(index)
+        archive?.started(index)
     }
 
     func advance(_ index: Int) {

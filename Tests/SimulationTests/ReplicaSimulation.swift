@@ -24,6 +24,7 @@ final class ReplicaSimulation {
         var forgotten = 0, rejoined = 0, expelled = 0, replaced = 0, seeded = 0, trimmed = 0, checkpoints = 0
         var tombstonesDropped = 0, horizonMoves = 0, givenUp = 0
         var simulated = Duration.zero
+        var archive = ArchiveTally()
 
         mutating func add(_ other: Tally) {
             writes += other.writes
@@ -43,6 +44,7 @@ final class ReplicaSimulation {
             horizonMoves += other.horizonMoves
             givenUp += other.givenUp
             simulated += other.simulated
+            archive.add(other.archive)
         }
     }
 
@@ -51,6 +53,7 @@ final class ReplicaSimulation {
         case request(from: Int, life: Int, Exchange, [UInt8])
         case answer(to: Int, life: Int, Exchange, [UInt8]?)
         case restart(node: Int, life: Int)
+        case archive(SimulatedArchive.Event)
     }
 
     /// An event as its writer acknowledged it.
@@ -85,6 +88,8 @@ final class ReplicaSimulation {
     var lastFailure = ""
     /// What is younger stays, in milliseconds.
     var grace: UInt64 = 0
+    /// In a share of the seeds.
+    private(set) var archive: SimulatedArchive?
 
     /// How long a sender waits for an answer.
     static let patience = Duration.seconds(3)
@@ -95,6 +100,7 @@ final class ReplicaSimulation {
         horizons = nodes.map { _ in HLC(0) }
         // Batches of one event as well as of many.
         options.batchBytes = [200, 1000, 5000, 50_000].randomElement(using: &random) ?? 1000
+        if SimulatedArchive.isSimulated(seed) { archive = SimulatedArchive(self, seed: seed) }
         for node in nodes.indices { start(node) }
     }
 
@@ -111,7 +117,8 @@ final class ReplicaSimulation {
     }
 
     func wall(_ index: Int) -> UInt64 {
-        UInt64(max(0, 1_700_000_000_000 + Int64(now / .milliseconds(1)) + nodes[index].clockOffset))
+        let passed = Int64(now / .milliseconds(1)) + (archive?.shift ?? 0)
+        return UInt64(max(0, 1_700_000_000_000 + passed + nodes[index].clockOffset))
     }
 
     // MARK: - Clients
@@ -128,6 +135,7 @@ final class ReplicaSimulation {
             tally.writes += 1
             promised[receipt.origin, default: []].insert(receipt.sequence.rawValue)
             try note(receipt, index, running)
+            archive?.wrote(receipt, by: index)
             // What a member writes is news to all members.
             guard !forgotten.contains(index) else { continue }
             for other in nodes.indices where !forgotten.contains(other) && receipt.hlc < horizons[other] {
@@ -263,7 +271,14 @@ final class ReplicaSimulation {
     /// True when the state is the rule's over all events, whatever their order: no row is there that a later event has removed.
     func isRule() throws -> Bool {
         guard let running = members.first else { return false }
-        let vector = running.log.versionVector
+        guard try rule(of: running.log.versionVector) == running.state.digest else {
+            throw Violation("the state is not that of the events")
+        }
+        return true
+    }
+
+    /// The digest of the state that the rule makes of these events.
+    func rule(of vector: VersionVector) throws -> StateDigest {
         var batches: [EnvelopeBatch] = []
         for origin in vector.origins {
             for sequence in 1...vector[origin].sequence.rawValue {
@@ -281,8 +296,7 @@ final class ReplicaSimulation {
             anew.apply(event, of: batch[0], recordBytes: 1, lsn: LSN(UInt64(place + 1)))
         }
         anew.publish()
-        guard anew.digest == running.state.digest else { throw Violation("the state is not that of the events") }
-        return true
+        return anew.digest
     }
 
     /// Every number that was given stands for one event.

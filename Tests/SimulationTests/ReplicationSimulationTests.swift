@@ -11,6 +11,7 @@ struct ReplicationSimulationTests {
     /// One cluster's life.
     static func live(_ seed: UInt64) throws -> ReplicaSimulation.Tally {
         let cluster = ReplicaSimulation(seed: seed)
+        defer { cluster.archive?.close() }
         var copies: [Int: Disk] = [:]
         var rejoined = 0
         // Each seed has its own troubles: all of them in every run would leave nothing quiet enough to go on.
@@ -58,7 +59,7 @@ struct ReplicationSimulationTests {
                 // A copy that is older than this takes somebody for a member who was forgotten, and reaches perhaps nobody else.
                 copies = [:]
             case 8:
-                if cluster.forgotten.isEmpty {
+                if cluster.forgotten.isEmpty, cluster.archive?.isKnown(without: node) ?? true {
                     cluster.replaceDisk(node, with: [], for: pause + .seconds(1))
                     // An empty directory is another node's beginning: what the old one had and nobody else is given up, and
                     // must not come back when the members have long been without it (note 18).
@@ -85,6 +86,8 @@ struct ReplicationSimulationTests {
                 cluster.giveUpOneSide()
             }
         }
+        try cluster.archive?.conclude()
+        cluster.tally.archive = cluster.archive?.tally ?? .init()
         return cluster.tally
     }
 
@@ -94,9 +97,10 @@ struct ReplicationSimulationTests {
     private static let everyTime: Range<UInt64> = 2_000_000..<2_002_000
 
     /// Seeds that showed a defect which is mended: of nodes that were forgotten and joined again, of events of a writer that is
-    /// gone, and of the simulated operator.
+    /// gone, of the simulated operator, and of archives.
     private static let onceFailed: [UInt64] = [
         1_219_343_371, 1_000_814, 879_728_707, 879_731_211, 781_988_821, 305_768_167, 305_770_429, 305_779_343,
+        4_000_000, 911_303_156, 1_076_893_488, 1_076_894_028, 1_510_959_480,
     ]
 
     private static func number(_ name: String) -> UInt64? { getenv(name).flatMap { UInt64(String(cString: $0)) } }
@@ -111,7 +115,9 @@ struct ReplicationSimulationTests {
         } else if let wanted = Self.number("SPRINGG_SIMULATION_SEEDS") {
             var system = SystemRandomNumberGenerator()
             let first = system.next() >> 32
-            seeds = Array(first..<first + wanted)
+            // Of four seeds one has an archive.
+            let step: UInt64 = Self.number("SPRINGG_SIMULATION_ARCHIVES") == nil ? 1 : 4
+            seeds = (0..<wanted).map { first / step * step + $0 * step }
         } else {
             seeds = Array(Self.everyTime) + Self.onceFailed
         }
@@ -132,6 +138,10 @@ struct ReplicationSimulationTests {
             #expect(tally.crashes > 100 && tally.rollbacks > 20 && tally.restored > 20 && tally.newOrigins > 20)
             #expect(tally.forgotten > 100 && tally.rejoined > 20 && tally.expelled > 20 && tally.seeded > 20)
             #expect(tally.givenUp < 10, "of nodes that were given up")
+            let archive = tally.archive
+            #expect(archive.generations > 500 && archive.racesLost > 50 && archive.faults > 1000)
+            #expect(archive.acknowledged > 200 && archive.removed > 500 && archive.restored > 150 && archive.equal > 50)
+            #expect(archive.refused < archive.restored / 10 && archive.foreign < archive.equal / 10)
             #expect(tally.horizonMoves > 1000 && tally.tombstonesDropped > 1000 && tally.trimmed > 100)
         }
     }
