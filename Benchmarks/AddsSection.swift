@@ -3,12 +3,32 @@ import SpringgTestKit
 /// Durable adds over REST to the real program: 1024 dimensions as JSON, every add on disk before it is answered.
 enum AddsSection {
     private static let slices = 5
+    /// Each number of connections so often, on a new node: what a disk does in one third of a second says nothing about the next.
+    private static let rounds = 5
 
     private struct Slice {
         var report: LoadGenerator.Report
         var cpuSeconds: Double
         var writtenBytes: Int
         var residentBytes: Int
+        /// The mean of its syncs.
+        var syncSeconds: Double
+
+        var cpuMicroseconds: Double { cpuSeconds / Double(max(report.answered, 1)) * 1e6 }
+    }
+
+    /// One node, from none to all of its vectors.
+    private struct Round {
+        var slices: [Slice] = []
+        var occupiedBytes = 0
+        var payloadBytes = 0
+        var othersCores = 0.0
+
+        /// The slices at the beginning and at the end.
+        var first: ArraySlice<Slice> { slices.prefix(Round.compared) }
+        var last: ArraySlice<Slice> { slices.suffix(Round.compared) }
+
+        private static let compared = 2
     }
 
     static func measure(_ settings: Settings) throws -> SectionReport {
@@ -16,12 +36,29 @@ enum AddsSection {
             title:
                 "durable adds over REST, \(Settings.dimensions) dimensions as JSON, fsync on, client on the same cores"
         )
-        for connections in settings.connections { try measure(settings, connections, &report) }
+        for connections in settings.connections {
+            var linkSeconds: Double?
+            let rounds = try (1...Self.rounds).map { number in
+                let node = try BenchNode.start(in: settings.directory)
+                let round = try fill(node, settings, connections, number)
+                if number == Self.rounds { linkSeconds = try BenchNode.waitUntilIndexed(node) }
+                try node.terminate()
+                return round
+            }
+            add(rounds, connections, &report)
+            if let linkSeconds { report.add("\(connections) connections: then all linked after", linkSeconds, "s") }
+            let others = median(rounds.map(\.othersCores))
+            report.add("\(connections) connections: cores kept busy by others", others, "")
+        }
         return report
     }
 
-    private static func measure(_ settings: Settings, _ connections: Int, _ report: inout SectionReport) throws {
-        let node = try BenchNode.start(in: settings.directory)
+    private static func fill(
+        _ node: NodeFixture,
+        _ settings: Settings,
+        _ connections: Int,
+        _ number: Int
+    ) throws -> Round {
         var random = SeededRandom(seed: settings.seed)
         let source = AddRequests(
             index: BenchNode.index,
@@ -30,76 +67,100 @@ enum AddsSection {
             random: &random
         )
         let generator = try LoadGenerator(port: node.port, connections: connections)
-        var slices: [Slice] = []
+        var round = Round()
         let loadBefore = try MachineLoad.now(with: node.usage())
         for number in 0..<Self.slices {
             source.allow(settings.vectors * (number + 1) / Self.slices - settings.vectors * number / Self.slices)
-            let before = try node.usage()
+            let (before, syncsBefore) = (try node.usage(), try syncs(node))
             let result = try generator.run(source)
-            let after = try node.usage()
-            slices.append(
+            let (after, syncsAfter) = (try node.usage(), try syncs(node))
+            round.slices.append(
                 Slice(
                     report: result,
                     cpuSeconds: after.cpuSeconds - before.cpuSeconds,
                     writtenBytes: after.writtenBytes - before.writtenBytes,
-                    residentBytes: after.residentBytes
+                    residentBytes: after.residentBytes,
+                    syncSeconds: (syncsAfter.seconds - syncsBefore.seconds)
+                        / max(syncsAfter.count - syncsBefore.count, 1)
                 )
             )
-            progress("  \(connections) connections, slice \(number + 1): \(Int(result.rate)) adds/s")
         }
-        let others = try MachineLoad.now(with: node.usage()).othersCores(since: loadBefore)
-        let occupied = Files.treeSize(node.dataPath + "/log").occupied
-        try node.terminate()
-        fill(&report, slices, connections, source, occupied)
-        report.add("\(connections) connections: cores kept busy by others", others, "")
+        round.othersCores = try MachineLoad.now(with: node.usage()).othersCores(since: loadBefore)
+        round.occupiedBytes = Files.treeSize(node.dataPath + "/log").occupied
+        round.payloadBytes = source.payloadBytes
+        let rates = round.slices.map {
+            "\(Figure.text($0.report.rate.rounded())) (\(Figure.text($0.syncSeconds * 1e3)))"
+        }
+        progress("  \(connections) connections, round \(number), adds/s (ms a sync): \(rates.joined(separator: ", "))")
+        return round
     }
 
-    private static func fill(
-        _ report: inout SectionReport,
-        _ slices: [Slice],
-        _ connections: Int,
-        _ source: AddRequests,
-        _ occupied: Int
-    ) {
+    private static func syncs(_ node: NodeFixture) throws -> (seconds: Double, count: Double) {
+        let name = "springg_log_sync_duration_seconds"
+        return (try BenchNode.metric(node, name + "_sum"), try BenchNode.metric(node, name + "_count"))
+    }
+
+    private static func add(_ rounds: [Round], _ connections: Int, _ report: inout SectionReport) {
+        let slices = rounds.flatMap(\.slices)
         var total = LoadGenerator.Report()
         for slice in slices { total.append(slice.report) }
         let adds = Double(max(total.answered, 1))
-        let payload = adds * Double(source.payloadBytes)
-        let cpu = slices.map { $0.cpuSeconds / Double(max($0.report.answered, 1)) * 1e6 }
+        let payload = adds * Double(rounds[0].payloadBytes)
         let name = "\(connections) connections: "
         report.add(name + "adds", total.rate, "/s", .atLeast(8000))
-        report.add(name + "server CPU an add", cpu.reduce(0, +) / Double(cpu.count), "µs", .atMost(150))
+        report.add(name + "server CPU an add", cpuMicroseconds(slices), "µs", .atMost(150))
         report.add(name + "latency p50", Double(total.latency.percentile(50)) / 1e6, "ms")
         report.add(name + "latency p99", Double(total.latency.percentile(99)) / 1e6, "ms", .atMost(10))
         report.add(name + "latency p99.9", Double(total.latency.percentile(99.9)) / 1e6, "ms")
         let written = Double(slices.map(\.writtenBytes).reduce(0, +))
         report.add(name + "bytes written / payload", written / payload, "×", .atMost(1.1))
-        report.add(name + "log's space on disk / payload", Double(occupied) / payload, "×")
-        // 10 % is what two equal slices differ by on a shared machine.
+        let occupied = Double(rounds.map(\.occupiedBytes).reduce(0, +))
+        report.add(name + "log's space on disk / payload", occupied / payload, "×")
+        // 10 % is what equal slices differ by on a shared machine.
+        let (first, last) = (rounds.flatMap(\.first), rounds.flatMap(\.last))
+        report.add(name + "rate, last two slices / first two", rate(last) / rate(first), "×", .atLeast(0.9))
         report.add(
-            name + "rate, last slice / first",
-            slices[slices.count - 1].report.rate / slices[0].report.rate,
+            name + "server CPU, last two slices / first two",
+            cpuMicroseconds(last) / max(cpuMicroseconds(first), 1e-9),
             "×",
-            .atLeast(0.9)
+            .atMost(1.1)
         )
-        report.add(name + "server CPU, last slice / first", cpu[cpu.count - 1] / max(cpu[0], 1e-9), "×", .atMost(1.1))
         report.add(name + "client CPU an add", total.clientCPUSeconds / adds * 1e6, "µs")
         if total.refused + total.lost > 0 {
             report.notes.append("\(total.refused) adds were refused and \(total.lost) lost: the figures are void")
         }
+        addTable(rounds, connections, &report)
+    }
+
+    /// Adds a second of some slices together.
+    private static func rate(_ slices: [Slice]) -> Double {
+        let answered = slices.map(\.report.answered).reduce(0, +)
+        return Double(answered) / max(slices.map(\.report.seconds).reduce(0, +), 1e-9)
+    }
+
+    private static func cpuMicroseconds(_ slices: [Slice]) -> Double {
+        slices.map(\.cpuMicroseconds).reduce(0, +) / Double(max(slices.count, 1))
+    }
+
+    /// A line a slice, with the median of the rounds.
+    private static func addTable(_ rounds: [Round], _ connections: Int, _ report: inout SectionReport) {
         report.notes.append(
-            padded("slice", 8) + padded("vectors", -9) + padded("adds/s", -9) + padded("CPU µs", -9)
-                + padded("p50 ms", -9)
-                + padded("p99 ms", -9) + padded("max ms", -9) + padded("bytes ×", -9) + padded("RSS MB", -9)
+            padded("slice", 8)
+                + ["vectors", "adds/s", "CPU µs", "sync ms", "p50 ms", "p99 ms", "max ms", "bytes ×", "RSS MB"]
+                .map { padded($0, -9) }.joined()
         )
         var vectors = 0
-        for (number, slice) in slices.enumerated() {
-            vectors += slice.report.answered
-            let sent = Double(max(slice.report.answered, 1) * source.payloadBytes)
+        for number in 0..<Self.slices {
+            let slices = rounds.map { $0.slices[number] }
+            func middle(_ value: (Slice) -> Double) -> Double { median(slices.map(value)) }
+            vectors += slices[0].report.answered
             let columns = [
-                Double(vectors), slice.report.rate, cpu[number], Double(slice.report.latency.percentile(50)) / 1e6,
-                Double(slice.report.latency.percentile(99)) / 1e6, Double(slice.report.latency.maxNanoseconds) / 1e6,
-                Double(slice.writtenBytes) / sent, Double(slice.residentBytes >> 20),
+                Double(vectors), middle(\.report.rate), middle(\.cpuMicroseconds), middle { $0.syncSeconds * 1e3 },
+                middle { Double($0.report.latency.percentile(50)) / 1e6 },
+                middle { Double($0.report.latency.percentile(99)) / 1e6 },
+                middle { Double($0.report.latency.maxNanoseconds) / 1e6 },
+                middle { Double($0.writtenBytes) / Double(max($0.report.answered, 1) * rounds[0].payloadBytes) },
+                middle { Double($0.residentBytes >> 20) },
             ]
             report.notes.append(
                 padded("\(connections)/\(number + 1)", 8) + columns.map { padded(Figure.text($0), -9) }.joined()
@@ -135,6 +196,13 @@ enum BenchNode {
         source.allow(count)
         let result = try LoadGenerator(port: node.port, connections: connections).run(source)
         guard result.statuses == [200: count] else { throw TestKitError("adding was answered \(result.statuses)") }
+    }
+
+    /// What `/metrics` says of a series; 0 when it is not there.
+    static func metric(_ node: NodeFixture, _ name: String) throws -> Double {
+        let text = try node.client().request("GET", "/metrics").text
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name + " ") }
+        return line.flatMap { Double($0.dropFirst(name.count + 1)) } ?? 0
     }
 
     /// Asks for the index's stats until all rows are in its graph; nil when it does without one, or takes too long.

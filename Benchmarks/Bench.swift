@@ -54,6 +54,9 @@ struct MeasureCommand: ParsableCommand {
     @Option(help: "Minutes of the soak section.")
     var minutes = 20.0
 
+    @Option(help: "How many times its usual pace the soak section's load has.")
+    var pace = 1.0
+
     @Option(help: "Seed of the random vectors.")
     var seed: UInt64 = 1
 
@@ -79,7 +82,8 @@ struct MeasureCommand: ParsableCommand {
             seed: seed,
             embeddings: embeddings ?? "Fixtures",
             madeRows: rows,
-            minutes: minutes
+            minutes: minutes,
+            pace: pace
         )
         var report = Report()
         for section in section.isEmpty ? Section.short : section {
@@ -130,6 +134,7 @@ struct Settings {
     let embeddings: String
     let madeRows: Int
     let minutes: Double
+    let pace: Double
 
     /// Dimensions of the vectors in all sections.
     static let dimensions = 1024

@@ -134,12 +134,9 @@ enum EndpointsSection {
     }
 
     private static func stages(_ node: NodeFixture) throws -> (json: Double, work: Double) {
-        let text = try node.client().request("GET", "/metrics").text
-        func seconds(_ stage: String) -> Double {
-            let name = "springg_request_cpu_seconds_total{stage=\"\(stage)\"} "
-            return text.split(separator: "\n").first { $0.hasPrefix(name) }.flatMap { Double($0.dropFirst(name.count)) }
-                ?? 0
+        func seconds(_ stage: String) throws -> Double {
+            try BenchNode.metric(node, "springg_request_cpu_seconds_total{stage=\"\(stage)\"}")
         }
-        return (seconds("json"), seconds("work"))
+        return (try seconds("json"), try seconds("work"))
     }
 }

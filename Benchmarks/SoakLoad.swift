@@ -15,13 +15,16 @@ final class SoakLoad: Sendable {
     }
 
     private let port: Int
+    /// How many times the usual pace.
+    private let pace: Double
     private let tally = Mutex(Tally())
     private let isOver = Atomic<Bool>(false)
     private let threads = Mutex<[WorkerThread]>([])
 
     /// Makes the index and begins.
-    init(_ node: NodeFixture, seed: UInt64) throws {
+    init(_ node: NodeFixture, seed: UInt64, pace: Double) throws {
         port = node.port
+        self.pace = pace
         _ = try node.client().request(
             "POST",
             "/api/indexes/\(Self.index)",
@@ -74,7 +77,7 @@ final class SoakLoad: Sendable {
         let begun = Monotonic.nanoseconds()
         var turn = 0.0
         while !isOver.load(ordering: .relaxed) {
-            let due = begun + UInt64(turn / work.perSecond * 1e9)
+            let due = begun + UInt64(turn / (work.perSecond * pace) * 1e9)
             let now = Monotonic.nanoseconds()
             if now < due { usleep(UInt32(min((due - now) / 1000, 200_000))) }
             guard Monotonic.nanoseconds() >= due else { continue }

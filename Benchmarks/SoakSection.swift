@@ -25,7 +25,7 @@ enum SoakSection {
             place: settings.directory
         )
         try node.start()
-        let load = try SoakLoad(node, seed: settings.seed)
+        let load = try SoakLoad(node, seed: settings.seed, pace: settings.pace)
         let seconds = settings.minutes * 60
         let begun = Monotonic.nanoseconds()
         func elapsed() -> Double { Double(Monotonic.nanoseconds() - begun) / 1e9 }
