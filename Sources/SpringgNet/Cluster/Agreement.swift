@@ -31,9 +31,9 @@ struct Agreement: Equatable {
         (self.lag, self.lead) = theirs.headsHash == ours.headsHash ? (0, 0) : (lag, lead)
         let none = NodeState.Digest(low: 0, high: 0)
         if ours.headsHash != theirs.headsHash || ours.digest == none || theirs.digest == none {
-            self.digests = ours.headsHash == theirs.headsHash && ours.heads.origins.isEmpty ? .equal : .unknown
+            digests = ours.headsHash == theirs.headsHash && ours.heads.origins.isEmpty ? .equal : .unknown
         } else {
-            self.digests = ours.digest == theirs.digest ? .equal : .differ
+            digests = ours.digest == theirs.digest ? .equal : .differ
         }
     }
 

@@ -86,11 +86,11 @@ package final class ClusterService: Sendable {
             logger.error("The list of members cannot be read, majorities are of those seen from now on: \(error)")
         }
         self.acks = acks
-        self.sizeSetting = size
+        sizeSetting = size
         self.expectsOthers = expectsOthers
         self.file = file
         self.logger = logger
-        self.state = Mutex(
+        state = Mutex(
             State(known: roster, clock: ClockRule(boundMilliseconds: maxClockOffsetMilliseconds))
         )
         acks.expectPeers()
@@ -115,8 +115,8 @@ package final class ClusterService: Sendable {
     ///
     /// Blocking.
     package func begin(settleEvents: @escaping @Sendable () -> Void) {
-        self.state.withLock { $0.settleEvents = settleEvents }
-        self.keep()
+        state.withLock { $0.settleEvents = settleEvents }
+        keep()
     }
 
     fileprivate static func milliseconds() -> UInt64 { UInt64(max(0, CivilTime.now() * 1000)) }
@@ -148,27 +148,27 @@ package final class ClusterService: Sendable {
                 own.forgotten = standing.roster.forgotten
                 (own.joined, own.life) = (standing.claim.joined, standing.claim.life)
             }
-            self.checkClock(&state, now)
+            checkClock(&state, now)
             if state.refusal != nil || !isMember, !isUnhealthy { own.writeState = .readOnly }
             return self.size(state)
         }
-        self.acks.setMembers(size)
-        self.keep()
-        self.compare(own, members)
+        acks.setMembers(size)
+        keep()
+        compare(own, members)
     }
 
     private func size(_ state: State) -> Int {
-        if self.sizeSetting > 0 { return self.sizeSetting }
+        if sizeSetting > 0 { return sizeSetting }
         let roster = state.standing?.roster ?? state.known
         // Where others are looked for and nobody has ever been seen, one is no majority.
-        return max(self.expectsOthers && roster.count <= 1 ? 2 : 1, roster.members.count)
+        return max(expectsOthers && roster.count <= 1 ? 2 : 1, roster.members.count)
     }
 
     /// Writes the list of members when it has changed; only then is it announced.
     ///
     /// Blocking.
     private func keep() {
-        self.keeping.withLock { _ in
+        keeping.withLock { _ in
             let (roster, gone, settle): (Roster?, [String], (@Sendable () -> Void)?) = self.state.withLock { state in
                 // Nothing is written into a directory that may still be filled by a peer.
                 guard let standing = state.standing, let roster = standing.unkept, let settle = state.settleEvents
@@ -177,13 +177,13 @@ package final class ClusterService: Sendable {
             }
             guard let roster else { return }
             do throws(FileSystemError) {
-                try self.file.write(roster)
+                try file.write(roster)
             } catch {
-                self.logger.error("The list of members cannot be written: \(error)")
+                logger.error("The list of members cannot be written: \(error)")
                 return
             }
             if !gone.isEmpty {
-                for name in gone { self.acks.forget(name) }
+                for name in gone { acks.forget(name) }
                 // From now on nothing is taken from them; what was taken before has to be within the heads that are announced
                 // together with this roster.
                 settle?()
@@ -197,14 +197,14 @@ package final class ClusterService: Sendable {
         switch state.clock.verdict(now: now) {
         case .fine:
             state.refusal = nil
-            if wasRefused { self.logger.notice("This node's clock agrees with the others again: it takes writes") }
+            if wasRefused { logger.notice("This node's clock agrees with the others again: it takes writes") }
         case .off(let milliseconds):
             let side = milliseconds > 0 ? "behind" : "ahead of"
             let text =
                 "this node's clock is \(Int(clamping: Int64(milliseconds.magnitude))) ms \(side) the others', and it takes no "
                 + "writes until that is mended; write to another node"
             state.refusal = text
-            if !wasRefused { self.logger.error("No writes are taken: \(text)") }
+            if !wasRefused { logger.error("No writes are taken: \(text)") }
         }
     }
 
@@ -226,15 +226,15 @@ package final class ClusterService: Sendable {
             guard isNews else { continue }
             if differs {
                 let indexes = member.member.longState.map { Agreement.differing(own, $0) } ?? []
-                self.logger.critical(
+                logger.critical(
                     "Two nodes hold the same events and do not show the same: run springg cluster diff",
                     metadata: ["node": "\(name)", "indexes": "\(indexes.prefix(20).joined(separator: ", "))"]
                 )
             } else {
-                self.logger.notice("Two nodes show the same again", metadata: ["node": "\(name)"])
+                logger.notice("Two nodes show the same again", metadata: ["node": "\(name)"])
             }
         }
-        self.lookForRows(members)
+        lookForRows(members)
     }
 
     /// Has somebody look where the next one differs.
@@ -247,7 +247,7 @@ package final class ClusterService: Sendable {
         guard let divergence, let locate else { return }
         let member = members.first { $0.member.name == divergence.peer }?.member
         guard let member, let state = member.state, state.apiPort > 0 else {
-            return self.located(nil, divergence)
+            return located(nil, divergence)
         }
         let node = NodeAddress(member.endpoint.address, port: state.apiPort)
         locate(divergence, APIAddress(node, isSecure: state.apiIsSecure))
@@ -257,22 +257,22 @@ package final class ClusterService: Sendable {
     ///
     /// It must not block.
     package func locateDivergences(by locate: @escaping @Sendable (Divergence, APIAddress) -> Void) {
-        self.state.withLock { $0.locate = locate }
+        state.withLock { $0.locate = locate }
     }
 
     /// Where a divergence is; nil when that could not be told of one moment.
     package func located(_ places: [DivergentIndex]?, _ divergence: Divergence) {
         let now = ContinuousClock.now.duration
-        let isNews = self.state.withLock { $0.divergences.located(places, divergence, now) }
+        let isNews = state.withLock { $0.divergences.located(places, divergence, now) }
         guard isNews, let places else { return }
-        let (peer, own) = (divergence.peer, self.sender(withRoster: false).name)
+        let (peer, own) = (divergence.peer, sender(withRoster: false).name)
         // Rows may be the same and the index another.
         let named =
             places.isEmpty
             ? "none: the creations of an index differ"
             : places.prefix(DivergentIndex.indexesMax).map { $0.text(peer: peer) }.joined(separator: "; ")
         let more = places.count - DivergentIndex.indexesMax
-        self.logger.critical(
+        logger.critical(
             "Where two nodes do not show the same: springg cluster diff \(own) \(peer) lists the rows",
             metadata: ["node": "\(peer)", "indexes": "\(named)\(more > 0 ? " and \(more) more" : "")"]
         )
@@ -282,7 +282,7 @@ package final class ClusterService: Sendable {
 
     /// Why this node takes no writes of clients; nil when it does.
     package var writeRefusal: String? {
-        self.state.withLock { $0.refusal ?? ($0.standing?.isForgotten == true ? Self.forgottenText($0) : nil) }
+        state.withLock { $0.refusal ?? ($0.standing?.isForgotten == true ? Self.forgottenText($0) : nil) }
     }
 
     /// What there is to say of a node that was forgotten.
@@ -306,7 +306,7 @@ package final class ClusterService: Sendable {
     }
 
     /// Who holds the same events as this node and does not show the same, in order.
-    package var diverging: [String] { self.state.withLock { $0.divergences.peers } }
+    package var diverging: [String] { state.withLock { $0.divergences.peers } }
 
     /// What there is to say of such a member.
     static func divergenceAdvice(_ own: String, _ peer: String) -> String {
@@ -314,28 +314,28 @@ package final class ClusterService: Sendable {
     }
 
     /// Where a member shows something else, empty while that is not known; nil when it is not known to do so.
-    func divergence(of name: String) -> [DivergentIndex]? { self.state.withLock { $0.divergences.places(name) } }
+    func divergence(of name: String) -> [DivergentIndex]? { state.withLock { $0.divergences.places(name) } }
 
     /// The members, whether there or not, in order.
-    package var roster: [String] { self.state.withLock { ($0.standing?.roster ?? $0.known).members } }
+    package var roster: [String] { state.withLock { ($0.standing?.roster ?? $0.known).members } }
 
     /// Whether the node was forgotten and has not joined again.
     package func isForgotten(_ name: String) -> Bool {
-        self.state.withLock { $0.standing?.roster.isForgotten(name) ?? false }
+        state.withLock { $0.standing?.roster.isForgotten(name) ?? false }
     }
 
     /// Below what nothing new can come, and which members keep that where it is.
     package var stable: (below: HLC, waitingFor: [String]) {
-        self.state.withLock { ($0.standing?.horizon ?? HLC(0), $0.standing?.waitingFor ?? []) }
+        state.withLock { ($0.standing?.horizon ?? HLC(0), $0.standing?.waitingFor ?? []) }
     }
 
     /// Members that a majority is counted of.
-    package var size: Int { self.state.withLock { self.size($0) } }
+    package var size: Int { state.withLock { self.size($0) } }
 
     /// A peer has answered a ping, and said what its clock shows.
     package func heardClock(_ peer: String, ahead milliseconds: Double, uncertainty: Double) {
         let now = ContinuousClock.now.duration
-        let heard = self.state.withLock { state in
+        let heard = state.withLock { state in
             state.clock.sample(peer, ahead: milliseconds, uncertainty: uncertainty, now: now)
             return state.heard
         }
@@ -343,13 +343,13 @@ package final class ClusterService: Sendable {
     }
 
     /// From now on `heard` is called, with its name, whenever a peer has answered a ping; it must not block.
-    package func whenHeard(_ heard: @escaping @Sendable (String) -> Void) { self.state.withLock { $0.heard = heard } }
+    package func whenHeard(_ heard: @escaping @Sendable (String) -> Void) { state.withLock { $0.heard = heard } }
 
     // MARK: Archiving
 
     /// This node has an archive, and archived last at the Unix time in milliseconds that `last` tells; 0 for never.
     package func archives(last: @escaping @Sendable () -> UInt64) {
-        self.state.withLock { $0.lastArchivedAt = last }
+        state.withLock { $0.lastArchivedAt = last }
     }
 
     /// Whether this node archives now; `interval` is the time between two archivings, in milliseconds.
@@ -367,7 +367,7 @@ package final class ClusterService: Sendable {
             gossip.nodeName,
             among: candidates,
             now: Self.milliseconds(),
-            began: self.began,
+            began: began,
             interval: interval
         )
     }
@@ -387,14 +387,14 @@ package final class ClusterService: Sendable {
     ///
     /// Blocking.
     package func forget(_ name: String) throws(Refusal) {
-        let gossip = self.state.withLock { $0.gossip }
+        let gossip = state.withLock { $0.gossip }
         let member = gossip?.members.first { $0.member.name == name }
         guard member?.member.isLive != true else { throw .stillAlive }
         // What it said last was said before this, whatever its clock.
         let moment = max(Self.milliseconds(), member?.member.state?.composedAt ?? 0)
-        guard self.state.withLock({ $0.standing?.forget(name, now: moment) ?? false }) else { throw .unknownMember }
-        self.acks.forget(name)
-        self.keep()
+        guard state.withLock({ $0.standing?.forget(name, now: moment) ?? false }) else { throw .unknownMember }
+        acks.forget(name)
+        keep()
     }
 
     /// Looks for nodes there too, until this one is stopped.
@@ -403,7 +403,7 @@ package final class ClusterService: Sendable {
     package func join(_ seed: NamedSeed) throws(Refusal) {
         let endpoints = try? seed.endpoints()
         guard let endpoints, !endpoints.isEmpty else { throw .noAddress }
-        self.state.withLock { $0.gossip }?.join(endpoints)
+        state.withLock { $0.gossip }?.join(endpoints)
     }
 
     /// This node was forgotten by mistake: it is a member again, with what only it has.
@@ -412,15 +412,15 @@ package final class ClusterService: Sendable {
     ///
     /// Blocking.
     package func readmit() throws(Refusal) {
-        let refusal = self.state.withLock { state -> Refusal? in
+        let refusal = state.withLock { state -> Refusal? in
             guard state.standing?.isForgotten == true else { return .notForgotten }
             guard !state.hasLeft else { return .hasLeft }
             state.standing?.rejoin(now: Self.milliseconds())
             return nil
         }
         if let refusal { throw refusal }
-        self.keep()
-        self.logger.notice("This node had been forgotten, and is a member again: an operator has said so")
+        keep()
+        logger.notice("This node had been forgotten, and is a member again: an operator has said so")
     }
 
     /// Leaves for good: the others hear it, and are told by the caller to forget this node.
@@ -443,18 +443,18 @@ extension ClusterService {
 
     /// Where this node stands, for the state machine of replication.
     package var standing: (isForgotten: Bool, claim: Roster.Claim)? {
-        self.state.withLock { $0.standing.map { ($0.isForgotten, $0.claim) } }
+        state.withLock { $0.standing.map { ($0.isForgotten, $0.claim) } }
     }
 
     /// The loop of replication says how it is.
-    package func note(_ facts: ReplicationFacts) { self.state.withLock { $0.replication = facts } }
+    package func note(_ facts: ReplicationFacts) { state.withLock { $0.replication = facts } }
 
     /// Another node asks, and says whom it knows; on return that is on this node's disk.
     ///
     /// Blocking.
     func merge(_ roster: Roster) {
-        self.state.withLock { $0.standing?.merge(roster) }
-        self.keep()
+        state.withLock { $0.standing?.merge(roster) }
+        keep()
     }
 
     /// Hands events on, unless their sender was forgotten or this node does not know yet who was; false then.
@@ -496,7 +496,7 @@ extension ClusterService {
             )
             if let roster = message.sender.roster { state.standing?.merge(roster) }
         }
-        self.keep()
+        keep()
     }
 
     /// The members hold all that this node holds: it joins again.
@@ -510,8 +510,8 @@ extension ClusterService {
             return true
         }
         guard isWanted else { return }
-        self.keep()
-        self.logger.notice("This node had been forgotten, and is a member again: the members hold all that it holds")
+        keep()
+        logger.notice("This node had been forgotten, and is a member again: the members hold all that it holds")
     }
 
     /// Looks how far the horizon may move, and returns it.
@@ -532,7 +532,7 @@ extension ClusterService {
     func note(_ refusals: [EventRefusal], from peer: String) {
         for refusal in refusals where refusal.reason == .belowHorizon {
             guard self.state.withLock({ $0.refusedOrigins.insert(refusal.origin).inserted }) else { continue }
-            self.logger.error("Events were refused: \(refusal)", metadata: ["peer": "\(peer)"])
+            logger.error("Events were refused: \(refusal)", metadata: ["peer": "\(peer)"])
         }
     }
 }

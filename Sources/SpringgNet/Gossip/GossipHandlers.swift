@@ -10,8 +10,8 @@ final class PacketHandler: ChannelInboundHandler {
     init(_ loop: GossipLoop) { self.loop = loop }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let packet = self.unwrapInboundIn(data)
-        self.loop.receive(packet.data, from: packet.remoteAddress)
+        let packet = unwrapInboundIn(data)
+        loop.receive(packet.data, from: packet.remoteAddress)
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -41,61 +41,61 @@ final class StreamHandler: ChannelInboundHandler {
         self.loop = loop
         self.role = role
         switch role {
-        case .accepted: self.reader = StreamReader(security: security, isFromDialler: true)
-        case .dialled: self.reader = StreamReader(security: security, isFromDialler: false)
+        case .accepted: reader = StreamReader(security: security, isFromDialler: true)
+        case .dialled: reader = StreamReader(security: security, isFromDialler: false)
         }
     }
 
     func channelActive(context: ChannelHandlerContext) {
         let channel = context.channel
-        self.timer = context.eventLoop.scheduleTask(in: .seconds(GossipLimits.streamSeconds)) {
+        timer = context.eventLoop.scheduleTask(in: .seconds(GossipLimits.streamSeconds)) {
             channel.close(promise: nil)
         }
-        if case .dialled(_, let request) = self.role {
-            context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(bytes: request)), promise: nil)
+        if case .dialled(_, let request) = role {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: request)), promise: nil)
         }
         context.fireChannelActive()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !self.isDone else { return }
-        let bytes = self.unwrapInboundIn(data)
-        guard self.loop.reserve(bytes.readableBytes) else {
-            self.isDone = true
+        guard !isDone else { return }
+        let bytes = unwrapInboundIn(data)
+        guard loop.reserve(bytes.readableBytes) else {
+            isDone = true
             context.close(promise: nil)
             return
         }
-        self.heldBytes += bytes.readableBytes
+        heldBytes += bytes.readableBytes
         do throws(WireError) {
-            guard let message = try self.reader.append(bytes.readableBytesView) else { return }
-            self.isDone = true
-            self.take(message, context)
+            guard let message = try reader.append(bytes.readableBytesView) else { return }
+            isDone = true
+            take(message, context)
         } catch {
-            self.isDone = true
-            self.loop.streamRefused(error, from: context.remoteAddress.flatMap { NodeAddress($0) })
-            self.report(nil)
-            guard case .accepted = self.role else { return context.close(promise: nil) }
-            self.write(Message.error("\(error)").encoded, context)
+            isDone = true
+            loop.streamRefused(error, from: context.remoteAddress.flatMap { NodeAddress($0) })
+            report(nil)
+            guard case .accepted = role else { return context.close(promise: nil) }
+            write(Message.error("\(error)").encoded, context)
         }
     }
 
     private func take(_ message: StreamMessage, _ context: ChannelHandlerContext) {
-        switch self.role {
+        switch role {
         case .dialled:
-            self.report(message)
+            report(message)
             context.close(promise: nil)
         case .accepted:
             let sender = context.remoteAddress.flatMap { NodeAddress($0) }
-            guard let sender, let answer = self.loop.answer(to: message, from: sender) else {
+            guard let sender, let answer = loop.answer(to: message, from: sender) else {
                 return context.close(promise: nil)
             }
-            self.write(answer, context)
+            write(answer, context)
         }
     }
 
     private func write(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
         let channel = context.channel
-        context.writeAndFlush(self.wrapOutboundOut(ByteBuffer(bytes: bytes))).whenComplete { _ in
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: bytes))).whenComplete { _ in
             channel.close(promise: nil)
         }
     }
@@ -104,17 +104,17 @@ final class StreamHandler: ChannelInboundHandler {
 
     /// Tells the core, once, what came of a stream that it asked for.
     private func report(_ message: StreamMessage?) {
-        guard case .dialled(let stream, _) = self.role, !self.reported else { return }
-        self.reported = true
-        self.loop.answered(stream, message)
+        guard case .dialled(let stream, _) = role, !reported else { return }
+        reported = true
+        loop.answered(stream, message)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        self.timer?.cancel()
-        self.report(nil)
-        switch self.role {
-        case .accepted: self.loop.streamEnded(isDialled: false, bytes: self.heldBytes)
-        case .dialled: self.loop.streamEnded(isDialled: true, bytes: self.heldBytes)
+        timer?.cancel()
+        report(nil)
+        switch role {
+        case .accepted: loop.streamEnded(isDialled: false, bytes: heldBytes)
+        case .dialled: loop.streamEnded(isDialled: true, bytes: heldBytes)
         }
         context.fireChannelInactive()
     }

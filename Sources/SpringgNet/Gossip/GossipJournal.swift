@@ -10,40 +10,40 @@ struct GossipJournal {
     init(logger: Logger) { self.logger = logger }
 
     mutating func refused(_ what: String, from sender: NodeAddress) {
-        self.sayOnce("refused \(sender.address)") {
+        sayOnce("refused \(sender.address)") {
             $0.warning("Gossip refused \(what)", metadata: ["from": "\(sender)"])
         }
     }
 
     func seedsNotFound(_ reason: String) {
-        self.logger.warning("Seeds were not found, they are looked up again: \(reason)")
+        logger.warning("Seeds were not found, they are looked up again: \(reason)")
     }
 
     mutating func note(_ event: MembershipEvent) {
         switch event {
         case .joined(let member):
-            self.logger.info("Member joined", metadata: Self.metadata(member))
-            self.noteProtocols(member)
+            logger.info("Member joined", metadata: Self.metadata(member))
+            noteProtocols(member)
         case .updated(let member):
-            self.logger.debug("Member changed", metadata: Self.metadata(member))
-            self.noteProtocols(member)
+            logger.debug("Member changed", metadata: Self.metadata(member))
+            noteProtocols(member)
         case .left(let member):
-            self.logger.info("Member left", metadata: Self.metadata(member))
+            logger.info("Member left", metadata: Self.metadata(member))
         case .failed(let member):
-            self.logger.warning("Member is gone without a word", metadata: Self.metadata(member))
+            logger.warning("Member is gone without a word", metadata: Self.metadata(member))
         case .answered:
             ()
         case .refuted(let incarnation):
-            self.logger.info("Somebody took this node for gone", metadata: ["incarnation": "\(incarnation)"])
+            logger.info("Somebody took this node for gone", metadata: ["incarnation": "\(incarnation)"])
         case .nameConflict(let name, let ours, let theirs):
-            self.sayOnce("conflict \(name)") {
+            sayOnce("conflict \(name)") {
                 $0.error(
                     "Two nodes have one name: give each its own node_id",
                     metadata: ["name": "\(name)", "known": "\(ours)", "other": "\(theirs)"]
                 )
             }
         case .refused(let endpoint, let reason):
-            self.sayOnce("join \(endpoint)") {
+            sayOnce("join \(endpoint)") {
                 $0.warning("A cluster was not joined: \(reason)", metadata: ["at": "\(endpoint)"])
             }
         }
@@ -52,7 +52,7 @@ struct GossipJournal {
     private mutating func noteProtocols(_ member: Member) {
         guard let state = member.state, !state.isUnderstood else { return }
         let (theirs, ours) = (state.protocols, NodeState.spokenProtocols)
-        self.sayOnce("protocols \(member.name)") {
+        sayOnce("protocols \(member.name)") {
             $0.warning(
                 """
                 Member speaks no protocol that this node speaks: nothing is replicated between the two until the older \
@@ -73,9 +73,9 @@ struct GossipJournal {
     /// Of what others can make us say again and again, one line a minute is enough; and of what they invent, so many.
     private mutating func sayOnce(_ subject: String, _ say: (Logger) -> Void) {
         let now = NIODeadline.now()
-        if self.quietUntil.count >= 1000 { self.quietUntil = self.quietUntil.filter { $0.value > now } }
-        guard self.quietUntil.count < 1000, self.quietUntil[subject].map({ $0 <= now }) ?? true else { return }
-        self.quietUntil[subject] = now + .minutes(1)
-        say(self.logger)
+        if quietUntil.count >= 1000 { quietUntil = quietUntil.filter { $0.value > now } }
+        guard quietUntil.count < 1000, quietUntil[subject].map({ $0 <= now }) ?? true else { return }
+        quietUntil[subject] = now + .minutes(1)
+        say(logger)
     }
 }

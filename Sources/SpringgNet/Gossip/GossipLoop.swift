@@ -49,8 +49,8 @@ final class GossipLoop {
         self.security = security
         self.sources = sources
         self.board = board
-        self.journal = GossipJournal(logger: logger)
-        self.seedsOfSources = Array(repeating: [], count: sources.seeds.count)
+        journal = GossipJournal(logger: logger)
+        seedsOfSources = Array(repeating: [], count: sources.seeds.count)
     }
 
     private var now: Duration { .nanoseconds(Int64(NIODeadline.now().uptimeNanoseconds)) }
@@ -60,45 +60,45 @@ final class GossipLoop {
     func begin(_ options: MembershipOptions, datagrams: any Channel, source: IPAddress?) {
         self.datagrams = datagrams
         self.source = source
-        self.core = Membership(options: options, now: self.now, random: SystemRandomNumberGenerator())
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.repeated = [
-            self.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(GossipLimits.stateSeconds)) { _ in
+        core = Membership(options: options, now: now, random: SystemRandomNumberGenerator())
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        repeated = [
+            eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(GossipLimits.stateSeconds)) { _ in
                 bound.value.askForState()
             },
-            self.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(GossipLimits.seedSeconds)) { _ in
+            eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(GossipLimits.seedSeconds)) { _ in
                 bound.value.lookUpSeeds()
             },
         ]
-        self.publish()
-        self.schedule()
+        publish()
+        schedule()
     }
 
     func leave() {
-        self.run { core, now in core.leave(now: now) }
+        run { core, now in core.leave(now: now) }
     }
 
     /// Says goodbye and completes when everybody has been told, or the time for that is over.
     func end() -> EventLoopFuture<Void> {
-        let promise = self.eventLoop.makePromise(of: Void.self)
-        self.farewell = promise
-        self.leave()
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.eventLoop.scheduleTask(in: .seconds(GossipLimits.leaveSeconds)) { bound.value.finish() }
-        self.finishIfDone()
+        let promise = eventLoop.makePromise(of: Void.self)
+        farewell = promise
+        leave()
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: .seconds(GossipLimits.leaveSeconds)) { bound.value.finish() }
+        finishIfDone()
         return promise.futureResult
     }
 
     private func finishIfDone() {
-        if self.core?.hasLeft ?? true { self.finish() }
+        if core?.hasLeft ?? true { finish() }
     }
 
     private func finish() {
         guard let farewell = self.farewell else { return }
         self.farewell = nil
-        self.core = nil
-        self.timer?.cancel()
-        for task in self.repeated { task.cancel() }
+        core = nil
+        timer?.cancel()
+        for task in repeated { task.cancel() }
         farewell.succeed()
     }
 
@@ -109,19 +109,19 @@ final class GossipLoop {
         guard var core = self.core else { return }
         // Taken out, lest the collections in it be copied.
         self.core = nil
-        let directives = input(&core, self.now)
+        let directives = input(&core, now)
         self.core = core
-        self.perform(directives)
-        self.schedule()
-        if self.farewell != nil { self.finishIfDone() }
+        perform(directives)
+        schedule()
+        if farewell != nil { finishIfDone() }
     }
 
     private func schedule() {
-        self.timer?.cancel()
+        timer?.cancel()
         guard let next = self.core?.nextTick else { return }
         let nanoseconds = next.components.seconds * 1_000_000_000 + next.components.attoseconds / 1_000_000_000
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.timer = self.eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(0, nanoseconds)))) {
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        timer = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(0, nanoseconds)))) {
             bound.value.run { core, now in core.tick(now: now) }
         }
     }
@@ -130,19 +130,19 @@ final class GossipLoop {
         var (isChanged, hasJoined) = (false, false)
         for directive in directives {
             switch directive {
-            case .send(let packet, let endpoint): self.send(packet, to: endpoint)
-            case .dial(let stream, let endpoint, let request): self.dial(stream, endpoint, request)
+            case .send(let packet, let endpoint): send(packet, to: endpoint)
+            case .dial(let stream, let endpoint, let request): dial(stream, endpoint, request)
             case .event(.answered(let node, let payload, let roundTrip)):
-                self.heard(node, payload, after: roundTrip)
+                heard(node, payload, after: roundTrip)
             case .event(let event):
-                self.journal.note(event)
+                journal.note(event)
                 isChanged = true
                 if case .joined = event { hasJoined = true }
             }
         }
-        if isChanged { self.publish() }
+        if isChanged { publish() }
         // Who counts as a member is kept on disk, and events of the new one may come at once.
-        if hasJoined { self.askForState() }
+        if hasJoined { askForState() }
     }
 
     private func publish() {
@@ -152,7 +152,7 @@ final class GossipLoop {
             let age = (now - moment).components
             return wall - Double(age.seconds) - Double(age.attoseconds) / 1e18
         }
-        self.board.post(
+        board.post(
             core.allMembers.map { member in
                 ClusterMember(
                     member: member,
@@ -168,7 +168,7 @@ final class GossipLoop {
 
     private func send(_ packet: [UInt8], to endpoint: NodeAddress) {
         guard let datagrams = self.datagrams, let address = SocketAddress(endpoint),
-            let sealed = self.security.sealPacket(packet, using: &self.random)
+            let sealed = security.sealPacket(packet, using: &random)
         else { return }
         // What cannot be sent is lost, as any packet may be: probes will tell.
         let envelope = AddressedEnvelope(remoteAddress: address, data: ByteBuffer(bytes: sealed))
@@ -178,15 +178,15 @@ final class GossipLoop {
     func receive(_ packet: ByteBuffer, from address: SocketAddress) {
         guard let sender = NodeAddress(address) else { return }
         let bytes = Array(packet.readableBytesView)
-        self.run { core, now in
+        run { core, now in
             do throws(WireError) {
-                let plain = try self.security.openPacket(bytes[...])
+                let plain = try security.openPacket(bytes[...])
                 core.ackPayload = ClockPayload.encode(milliseconds: UInt64(max(0, CivilTime.now() * 1000)))
                 let (directives, refused) = try core.receive(packet: plain, from: sender, now: now)
-                if refused > 0 { self.journal.refused("\(refused) parts of a packet", from: sender) }
+                if refused > 0 { journal.refused("\(refused) parts of a packet", from: sender) }
                 return directives
             } catch {
-                self.journal.refused("a packet: \(error)", from: sender)
+                journal.refused("a packet: \(error)", from: sender)
                 return []
             }
         }
@@ -194,7 +194,7 @@ final class GossipLoop {
 
     /// Half of the time that asking took is what the answer was under way, give or take as much.
     private func heard(_ node: String, _ payload: [UInt8], after roundTrip: Duration) {
-        guard let milliseconds = ClockPayload.decode(payload), let heardClock = self.sources.heardClock else { return }
+        guard let milliseconds = ClockPayload.decode(payload), let heardClock = sources.heardClock else { return }
         let half = roundTrip / .milliseconds(2)
         heardClock(node, Double(milliseconds) + half - CivilTime.now() * 1000, half)
     }
@@ -203,24 +203,24 @@ final class GossipLoop {
 
     /// The handler for a stream of somebody else's.
     func accept(_ channel: any Channel) throws -> StreamHandler {
-        guard self.core != nil, self.acceptedStreams < GossipLimits.acceptedStreams else {
+        guard core != nil, acceptedStreams < GossipLimits.acceptedStreams else {
             // The bootstrap closes a channel whose set-up fails.
             throw ChannelError.operationUnsupported
         }
-        self.acceptedStreams += 1
-        return StreamHandler(self, security: self.security, role: .accepted)
+        acceptedStreams += 1
+        return StreamHandler(self, security: security, role: .accepted)
     }
 
     private func dial(_ stream: StreamID, _ endpoint: NodeAddress, _ request: [UInt8]) {
-        guard self.dialledStreams < GossipLimits.dialledStreams, let address = SocketAddress(endpoint),
-            let sealed = self.security.sealStream(request, isDialling: true, using: &self.random)
-        else { return self.later { $0.answered(stream, nil) } }
-        self.dialledStreams += 1
-        var bootstrap = ClientBootstrap(group: self.eventLoop).connectTimeout(.seconds(GossipLimits.connectSeconds))
+        guard dialledStreams < GossipLimits.dialledStreams, let address = SocketAddress(endpoint),
+            let sealed = self.security.sealStream(request, isDialling: true, using: &random)
+        else { return later { $0.answered(stream, nil) } }
+        dialledStreams += 1
+        var bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(.seconds(GossipLimits.connectSeconds))
         if let source = self.source, let local = SocketAddress(NodeAddress(source, port: 0)) {
             bootstrap = bootstrap.bind(to: local)
         }
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let security = self.security
         bootstrap.channelInitializer { channel in
             channel.eventLoop.makeCompletedFuture {
@@ -236,53 +236,53 @@ final class GossipLoop {
 
     /// Runs something after what is being done now.
     private func later(_ body: @escaping @Sendable (GossipLoop) -> Void) {
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.eventLoop.execute { body(bound.value) }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute { body(bound.value) }
     }
 
     /// True when a stream may hold so many more bytes.
     func reserve(_ bytes: Int) -> Bool {
-        guard self.streamBytes + bytes <= GossipLimits.streamBytes else { return false }
-        self.streamBytes += bytes
+        guard streamBytes + bytes <= GossipLimits.streamBytes else { return false }
+        streamBytes += bytes
         return true
     }
 
     func streamEnded(isDialled: Bool, bytes: Int) {
-        self.streamBytes -= bytes
-        if isDialled { self.dialledStreams -= 1 } else { self.acceptedStreams -= 1 }
+        streamBytes -= bytes
+        if isDialled { dialledStreams -= 1 } else { acceptedStreams -= 1 }
     }
 
     /// What is to be answered to a message of somebody who dialled us, sealed.
     func answer(to message: StreamMessage, from sender: NodeAddress) -> [UInt8]? {
         var answer: [UInt8]?
-        self.run { core, now in
+        run { core, now in
             let result = core.receive(stream: message, from: sender, now: now)
             answer = result.answer
             return result.directives
         }
-        return answer.flatMap { self.security.sealStream($0, isDialling: false, using: &self.random) }
+        return answer.flatMap { security.sealStream($0, isDialling: false, using: &random) }
     }
 
     func answered(_ stream: StreamID, _ message: StreamMessage?) {
-        self.run { core, now in core.streamAnswered(stream, message, now: now) }
+        run { core, now in core.streamAnswered(stream, message, now: now) }
     }
 
     func streamRefused(_ error: WireError, from sender: NodeAddress?) {
-        if let sender { self.journal.refused("a stream: \(error)", from: sender) }
+        if let sender { journal.refused("a stream: \(error)", from: sender) }
     }
 
     // MARK: State and seeds
 
     /// One question at a time: who is asked writes files.
     func askForState() {
-        guard !self.isAskingForState else {
-            self.asksForStateAgain = true
+        guard !isAskingForState else {
+            asksForStateAgain = true
             return
         }
-        self.isAskingForState = true
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
-        let state = self.sources.state
-        self.sources.threads.runIfActive(eventLoop: self.eventLoop, state).whenComplete { result in
+        isAskingForState = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        let state = sources.state
+        sources.threads.runIfActive(eventLoop: eventLoop, state).whenComplete { result in
             bound.value.isAskingForState = false
             if case .success(let state) = result { bound.value.take(state) }
             guard bound.value.asksForStateAgain else { return }
@@ -293,16 +293,16 @@ final class GossipLoop {
 
     private func take(_ state: NodeState) {
         // Also without news: the long dead are forgotten without a word.
-        defer { self.publish() }
+        defer { publish() }
         var timeless = state
-        timeless.composedAt = self.lastState?.composedAt ?? 0
-        guard timeless != self.lastState else { return }
-        let forgetsMore = self.lastState.map { $0.forgotten != state.forgotten } ?? false
+        timeless.composedAt = lastState?.composedAt ?? 0
+        guard timeless != lastState else { return }
+        let forgetsMore = lastState.map { $0.forgotten != state.forgotten } ?? false
         // Others send nothing to a node before they know of its API.
-        let hasOpened = self.lastState?.apiPort == 0 && state.apiPort > 0
-        self.lastState = state
-        defer { if forgetsMore || hasOpened { self.run { core, _ in core.exchangeNow() } } }
-        self.run { core, now in
+        let hasOpened = lastState?.apiPort == 0 && state.apiPort > 0
+        lastState = state
+        defer { if forgetsMore || hasOpened { run { core, _ in core.exchangeNow() } } }
+        run { core, now in
             core.setState(
                 meta: state.shortForm(),
                 userState: state.longForm(name: core.options.name),
@@ -312,11 +312,11 @@ final class GossipLoop {
     }
 
     private func lookUpSeeds() {
-        guard !self.isLookingUp, !self.sources.seeds.isEmpty else { return }
-        self.isLookingUp = true
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
+        guard !isLookingUp, !self.sources.seeds.isEmpty else { return }
+        isLookingUp = true
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
         let sources = self.sources.seeds
-        self.sources.threads.runIfActive(eventLoop: self.eventLoop) {
+        self.sources.threads.runIfActive(eventLoop: eventLoop) {
             sources.map { source in Result { try source.endpoints() } }
         }.whenComplete { result in
             bound.value.isLookingUp = false
@@ -328,37 +328,37 @@ final class GossipLoop {
     ///
     /// After a few attempts, each twice as late, the usual rhythm is all.
     private func lookUpSooner() {
-        let pause = Int64(1) << min(self.failedLookups, 16)
-        guard self.failedLookups > 0, pause < GossipLimits.seedSeconds else { return }
-        let bound = NIOLoopBound(self, eventLoop: self.eventLoop)
-        self.eventLoop.scheduleTask(in: .seconds(pause)) { bound.value.lookUpSeeds() }
+        let pause = Int64(1) << min(failedLookups, 16)
+        guard failedLookups > 0, pause < GossipLimits.seedSeconds else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: .seconds(pause)) { bound.value.lookUpSeeds() }
     }
 
     private func take(_ answers: [Result<[NodeAddress], any Error>]) {
         var failures: Set<String> = []
         for (position, answer) in answers.enumerated() {
             switch answer {
-            case .success(let endpoints): self.seedsOfSources[position] = endpoints
+            case .success(let endpoints): seedsOfSources[position] = endpoints
             case .failure(let error): failures.insert("\(error)")
             }
         }
-        for failure in failures.subtracting(self.lookupFailures).sorted() {
-            self.journal.seedsNotFound(failure)
+        for failure in failures.subtracting(lookupFailures).sorted() {
+            journal.seedsNotFound(failure)
         }
-        self.lookupFailures = failures
-        self.failedLookups = failures.isEmpty ? 0 : self.failedLookups + 1
-        self.lookUpSooner()
-        self.setSeeds()
+        lookupFailures = failures
+        failedLookups = failures.isEmpty ? 0 : failedLookups + 1
+        lookUpSooner()
+        setSeeds()
     }
 
     func join(_ endpoints: [NodeAddress]) {
-        let new = endpoints.filter { !self.namedSeeds.contains($0) }
-        self.namedSeeds = (self.namedSeeds + new).suffix(GossipLimits.namedSeeds)
-        self.setSeeds()
+        let new = endpoints.filter { !namedSeeds.contains($0) }
+        namedSeeds = (namedSeeds + new).suffix(GossipLimits.namedSeeds)
+        setSeeds()
     }
 
     private func setSeeds() {
-        let seeds = self.seedsOfSources.flatMap { $0 } + self.namedSeeds
-        self.run { core, now in core.setSeeds(seeds, now: now) }
+        let seeds = seedsOfSources.flatMap { $0 } + namedSeeds
+        run { core, now in core.setSeeds(seeds, now: now) }
     }
 }

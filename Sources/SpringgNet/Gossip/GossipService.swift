@@ -68,7 +68,7 @@ package final class GossipService: Sendable {
         let threads = NIOThreadPool(numberOfThreads: 2)
         threads.start()
         do {
-            return try await self.start(options, logger: logger, state: state, group, threads)
+            return try await start(options, logger: logger, state: state, group, threads)
         } catch {
             try? await threads.shutdownGracefully()
             try? await group.shutdownGracefully()
@@ -103,7 +103,7 @@ package final class GossipService: Sendable {
         }.get()
         let channels: (datagrams: any Channel, listener: any Channel)
         do {
-            channels = try await self.listen(options, loop, on: eventLoop)
+            channels = try await listen(options, loop, on: eventLoop)
         } catch {
             throw GossipError.cannotListen(host: options.host, port: options.port, reason: "\(error)")
         }
@@ -142,10 +142,10 @@ package final class GossipService: Sendable {
         _ loop: NIOLoopBound<GossipLoop>,
         on eventLoop: any EventLoop
     ) async throws -> (datagrams: any Channel, listener: any Channel) {
-        for _ in 1..<self.portAttemptsMax where options.port == 0 {
-            if let channels = try? await self.listenOnce(options, loop, on: eventLoop) { return channels }
+        for _ in 1..<portAttemptsMax where options.port == 0 {
+            if let channels = try? await listenOnce(options, loop, on: eventLoop) { return channels }
         }
-        return try await self.listenOnce(options, loop, on: eventLoop)
+        return try await listenOnce(options, loop, on: eventLoop)
     }
 
     private static func listenOnce(
@@ -205,10 +205,10 @@ package final class GossipService: Sendable {
     // MARK: What is known
 
     /// Everybody who is known, self included, in order of name.
-    package var members: [ClusterMember] { self.board.members }
+    package var members: [ClusterMember] { board.members }
 
     /// Calls `listener` whenever members may have changed, on the event loop: it must not block.
-    package func whenMembersChange(_ listener: @escaping @Sendable () -> Void) { self.board.setListener(listener) }
+    package func whenMembersChange(_ listener: @escaping @Sendable () -> Void) { board.setListener(listener) }
 
     /// What the node has to say of itself is new: it is asked for at once.
     package func renewState() {
@@ -229,12 +229,12 @@ package final class GossipService: Sendable {
 
     /// Says goodbye, unless that is done, and stops.
     package func stop() async {
-        guard !self.isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
         let eventLoop = self.loop.eventLoop
         try? await eventLoop.flatSubmit { [loop] in loop.value.end() }.get()
-        for channel in self.channels { try? await channel.close() }
-        try? await self.threads.shutdownGracefully()
-        try? await self.group.shutdownGracefully()
+        for channel in channels { try? await channel.close() }
+        try? await threads.shutdownGracefully()
+        try? await group.shutdownGracefully()
     }
 }
 
@@ -243,11 +243,11 @@ final class MemberBoard: Sendable {
     private let content = Mutex<[ClusterMember]>([])
     private let listener = Mutex<(@Sendable () -> Void)?>(nil)
 
-    var members: [ClusterMember] { self.content.withLock { $0 } }
+    var members: [ClusterMember] { content.withLock { $0 } }
 
     func post(_ members: [ClusterMember]) {
-        self.content.withLock { $0 = members }
-        self.listener.withLock { $0 }?()
+        content.withLock { $0 = members }
+        listener.withLock { $0 }?()
     }
 
     func setListener(_ listener: @escaping @Sendable () -> Void) { self.listener.withLock { $0 = listener } }

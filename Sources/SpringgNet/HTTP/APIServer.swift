@@ -48,7 +48,7 @@ public final class APIServer: Sendable {
     ///
     /// See `start(options:logger:)` and `open(_:options:)`.
     public static func start(database: Database, options: ServerOptions, logger: Logger) async throws -> APIServer {
-        let server = try await self.start(options: options, logger: logger)
+        let server = try await start(options: options, logger: logger)
         server.open(database, options: options)
         return server
     }
@@ -74,8 +74,8 @@ public final class APIServer: Sendable {
         }
         let context = ServerContext(options: options, logger: logger, threads: threads)
         do {
-            let workers = try await self.makeWorkers(group, context)
-            let listener = try await self.listen(group, context, workers)
+            let workers = try await makeWorkers(group, context)
+            let listener = try await listen(group, context, workers)
             return APIServer(
                 port: listener.localAddress?.port ?? options.port,
                 context: context,
@@ -93,12 +93,12 @@ public final class APIServer: Sendable {
     /// Says how far the opening of the database has come.
     public func replayed(_ progress: ReplayProgress) {
         let part = progress.bytesTotal == 0 ? 1 : Double(progress.bytesDone) / Double(progress.bytesTotal)
-        self.context.replayed(percent: Int(min(part, 1) * 100))
+        context.replayed(percent: Int(min(part, 1) * 100))
     }
 
     /// Says how much of the state has come from the archive, before the database is opened.
     public func fetched(bytes: Int, of total: Int) {
-        self.context.fetched(percent: total == 0 ? 100 : bytes * 100 / total)
+        context.fetched(percent: total == 0 ? 100 : bytes * 100 / total)
     }
 
     /// Begins to serve; only the first call counts.
@@ -107,7 +107,7 @@ public final class APIServer: Sendable {
     ///   - database: Open; the caller closes it after the server has been shut down.
     ///   - options: Those of the start, with what the parts of the node have to add; limits stay as they were.
     public func open(_ database: Database, options: ServerOptions) {
-        self.context.open(database, options: options)
+        context.open(database, options: options)
     }
 
     private static func makeWorkers(
@@ -150,7 +150,7 @@ public final class APIServer: Sendable {
                     guard let worker = table[ObjectIdentifier(channel.eventLoop)] else {
                         throw ChannelError.inappropriateOperationForState
                     }
-                    try self.configure(channel, worker.value, context)
+                    try configure(channel, worker.value, context)
                 }
             }
             .bind(host: context.limits.host, port: context.limits.port)
@@ -179,11 +179,11 @@ public final class APIServer: Sendable {
         )
         var limits = NIOHTTPDecoderLimitConfiguration()
         let headBytesMax = context.limits.headBytesMax
-        limits.maxHeaderListSize = headBytesMax > 0 ? headBytesMax : self.headBytesCeiling
+        limits.maxHeaderListSize = headBytesMax > 0 ? headBytesMax : headBytesCeiling
         limits.maxHeaderFieldSize = limits.maxHeaderListSize
         limits.maxHeaderFieldCount = 100
         if let certificates = context.limits.certificates {
-            try self.secure(channel, certificates, worker, peer)
+            try secure(channel, certificates, worker, peer)
         }
         try channel.pipeline.syncOperations.addHandlers(
             InputObserver(connection),
@@ -220,7 +220,7 @@ public final class APIServer: Sendable {
 
     /// Returns once every event loop has done what it had to do before: never, while one hangs.
     public func touch() async {
-        for handle in self.workers {
+        for handle in workers {
             try? await handle.eventLoop.submit {}.get()
         }
     }
@@ -232,20 +232,20 @@ public final class APIServer: Sendable {
     /// Only the first call does that; a further one returns at once.
     /// - Parameter gracePeriodSeconds: How long running requests may take.
     public func shutdown(gracePeriodSeconds: Double) async {
-        guard !self.isStopped.exchange(true, ordering: .acquiringAndReleasing) else {
+        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else {
             return
         }
-        try? await self.listener.close()
-        let drained = self.workers.map { handle in
+        try? await listener.close()
+        let drained = workers.map { handle in
             handle.eventLoop.flatSubmit { handle.worker.value.drain(on: handle.eventLoop) }
         }
-        let closers = self.workers.map { handle in
+        let closers = workers.map { handle in
             handle.eventLoop.scheduleTask(in: .nanoseconds(Int64(max(0, gracePeriodSeconds) * 1e9))) {
                 handle.worker.value.closeAll()
             }
         }
         // Writes that wait for others hear in time that they are stored, and how far they have got.
-        let end = self.group.next().scheduleTask(in: .nanoseconds(Int64(max(0, gracePeriodSeconds) * 0.75e9))) {
+        let end = group.next().scheduleTask(in: .nanoseconds(Int64(max(0, gracePeriodSeconds) * 0.75e9))) {
             self.context.acks.end()
         }
         for future in drained {
@@ -255,12 +255,12 @@ public final class APIServer: Sendable {
         for closer in closers {
             closer.cancel()
         }
-        for handle in self.workers {
+        for handle in workers {
             handle.ticker.cancel()
             handle.mailbox.close()
         }
-        self.context.close()
-        try? await self.context.threads.shutdownGracefully()
-        try? await self.group.shutdownGracefully()
+        context.close()
+        try? await context.threads.shutdownGracefully()
+        try? await group.shutdownGracefully()
     }
 }

@@ -26,7 +26,7 @@ extension Worker {
         if endpoint == .shipLog || endpoint == .pullLog {
             return EventsMessage.bytesMax
         }
-        let limit = self.context.limits.bodyBytesMax
+        let limit = context.limits.bodyBytesMax
         guard limit > 0 else {
             return Self.bodyBytesCeiling
         }
@@ -43,8 +43,8 @@ extension Worker {
         endpoint: inout Endpoint?
     ) throws(RequestError) -> Admission {
         endpoint = nil
-        let peer = self.context.limits.trustedProxies.client(head.headers, from: peer)
-        if let limiter = self.context.limiter, let key = peer.key, !self.isFromNode(head, peer),
+        let peer = context.limits.trustedProxies.client(head.headers, from: peer)
+        if let limiter = context.limiter, let key = peer.key, !isFromNode(head, peer),
             !limiter.admit(key, now: now.uptimeNanoseconds)
         {
             var answer = Answer.text(.tooManyRequests, "Rate limit exceeded")
@@ -60,12 +60,12 @@ extension Worker {
         switch Router.route(method: head.method, uri: head.uri) {
         case .target(let target):
             endpoint = target.endpoint
-            try self.authorize(target, head, from: peer)
-            guard self.context.isOpen || target.endpoint.answersWhileStarting else {
-                let text = "Server is starting: \(self.context.startText)"
+            try authorize(target, head, from: peer)
+            guard context.isOpen || target.endpoint.answersWhileStarting else {
+                let text = "Server is starting: \(context.startText)"
                 throw RequestError(.serviceUnavailable, text, code: .starting, retryAfterSeconds: 1)
             }
-            return .target(target, try self.permit(for: target.endpoint))
+            return .target(target, try permit(for: target.endpoint))
         case .notFound:
             return .answer(.text(.notFound, "404 page not found"))
         case .methodNotAllowed(let allow):
@@ -86,7 +86,7 @@ extension Worker {
         else {
             return false
         }
-        return (try? self.authorize(target, head, from: peer)) != nil
+        return (try? authorize(target, head, from: peer)) != nil
     }
 
     private func authorize(
@@ -100,7 +100,7 @@ extension Worker {
         if target.endpoint.isOpenToLoopback, peer.isLoopback {
             return
         }
-        try self.authenticator.authorize(
+        try authenticator.authorize(
             scope,
             index: target.index,
             authorization: head.headers.first(name: "authorization"),
@@ -113,8 +113,8 @@ extension Worker {
         guard endpoint == .bulkAdd else {
             return nil
         }
-        let threshold = self.context.limits.bulkCPUThresholdPercent
-        let percent = self.context.cpu.percent
+        let threshold = context.limits.bulkCPUThresholdPercent
+        let percent = context.cpu.percent
         if threshold > 0, percent > threshold {
             let tenths = Int((percent * 10).rounded())
             throw RequestError(
@@ -124,7 +124,7 @@ extension Worker {
                 limit: .bulkCPU
             )
         }
-        guard let permits = self.context.bulkPermits else {
+        guard let permits = context.bulkPermits else {
             return nil
         }
         guard let permit = permits.take() else {

@@ -24,21 +24,21 @@ public struct ArchiveFigures: Sendable {
 
     func write(to body: inout ResponseWriter) {
         body.raw(#"{"place":"#)
-        body.string(self.place)
+        body.string(place)
         body.raw(#","generation":"#)
-        body.integer(Int(clamping: self.generation))
+        body.integer(Int(clamping: generation))
         body.raw(#","lag_events":"#)
-        body.integer(Int(clamping: self.lagEvents))
+        body.integer(Int(clamping: lagEvents))
         body.raw(#","s3_rpo_seconds":"#)
-        body.double(self.rpoSeconds)
+        body.double(rpoSeconds)
         body.raw(#","last_success":"#)
         if let lastSuccess { body.string(CivilTime.rfc3339(lastSuccess)) } else { body.raw("null") }
         body.raw(#","last_error":"#)
         if let lastError { body.string(lastError) } else { body.raw("null") }
         body.raw(#","waiting_bytes":"#)
-        body.integer(self.waitingBytes)
+        body.integer(waitingBytes)
         body.raw(#","waiting_limit_bytes":"#)
-        body.integer(self.waitingLimitBytes)
+        body.integer(waitingLimitBytes)
         body.raw("}")
     }
 }

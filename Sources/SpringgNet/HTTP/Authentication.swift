@@ -32,7 +32,7 @@ struct Authenticator {
         authorization: String?,
         now: Double
     ) throws(RequestError) {
-        guard !self.keys.isEmpty, self.requiresToken || scope == .internal else {
+        guard !keys.isEmpty, requiresToken || scope == .internal else {
             return
         }
         guard let authorization, !authorization.isEmpty else {
@@ -62,24 +62,24 @@ struct Authenticator {
         now: Double
     ) throws(RequestError) -> JSONWebToken.Grant {
         let text = TokenText(text: Substring(token))
-        if let known = self.verified[text] {
+        if let known = verified[text] {
             guard known.isCurrent(at: now) else {
-                self.verified[text] = nil
+                verified[text] = nil
                 throw Self.refusal(.invalidOrExpired)
             }
             return known
         }
         let grant: JSONWebToken.Grant
         do {
-            grant = try JSONWebToken.verify(token, keys: self.keys, now: now)
+            grant = try JSONWebToken.verify(token, keys: keys, now: now)
         } catch {
             throw Self.refusal(error)
         }
-        if self.verified.count >= Self.cacheMax {
+        if verified.count >= Self.cacheMax {
             // Forgetting all is rare and cheaper than keeping an order of use for every request.
-            self.verified.removeAll(keepingCapacity: true)
+            verified.removeAll(keepingCapacity: true)
         }
-        self.verified[TokenText(text: Substring(String(text.text)))] = grant
+        verified[TokenText(text: Substring(String(text.text)))] = grant
         return grant
     }
 
@@ -101,11 +101,11 @@ private struct TokenText: Hashable {
     }
 
     func hash(into hasher: inout Hasher) {
-        let hashed: Void? = self.text.utf8.withContiguousStorageIfAvailable { bytes in
+        let hashed: Void? = text.utf8.withContiguousStorageIfAvailable { bytes in
             hasher.combine(bytes: UnsafeRawBufferPointer(bytes))
         }
         if hashed == nil {
-            for byte in self.text.utf8 {
+            for byte in text.utf8 {
                 hasher.combine(byte)
             }
         }

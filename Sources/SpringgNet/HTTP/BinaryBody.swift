@@ -22,7 +22,7 @@ struct BinaryRecords {
     private static let headBytes = 8
 
     init(_ bytes: UnsafeRawBufferPointer, dimensions: Int) {
-        self.rest = bytes
+        rest = bytes
         self.dimensions = dimensions
     }
 
@@ -34,46 +34,46 @@ struct BinaryRecords {
 
     /// The next record; nil at the end.
     mutating func next() throws(RequestError) -> Record? {
-        guard !self.rest.isEmpty else {
+        guard !rest.isEmpty else {
             return nil
         }
-        guard let head = self.take(Self.headBytes) else {
-            throw self.truncated
+        guard let head = take(Self.headBytes) else {
+            throw truncated
         }
         // 32 bits each: no sum of theirs overflows.
         let idBytes = Int(UInt32(littleEndian: head.loadUnaligned(as: UInt32.self)))
         let metadataBytes = Int(UInt32(littleEndian: head.loadUnaligned(fromByteOffset: 4, as: UInt32.self)))
-        guard let id = self.take(idBytes), let metadata = self.take(metadataBytes),
-            let vector = self.take(self.dimensions * 4)
+        guard let id = take(idBytes), let metadata = take(metadataBytes),
+            let vector = take(dimensions * 4)
         else {
-            throw self.truncated
+            throw truncated
         }
-        self.number += 1
+        number += 1
         return Record(id: id, metadata: metadata, vector: vector)
     }
 
     private var truncated: RequestError {
-        .badRequest("the body ends within record \(self.number) (from 0) of vectors of \(self.dimensions) dimensions")
+        .badRequest("the body ends within record \(number) (from 0) of vectors of \(dimensions) dimensions")
     }
 
     private mutating func take(_ count: Int) -> UnsafeRawBufferPointer? {
-        guard count <= self.rest.count else {
+        guard count <= rest.count else {
             return nil
         }
-        defer { self.rest = UnsafeRawBufferPointer(rebasing: self.rest[count...]) }
-        return UnsafeRawBufferPointer(rebasing: self.rest[..<count])
+        defer { rest = UnsafeRawBufferPointer(rebasing: rest[count...]) }
+        return UnsafeRawBufferPointer(rebasing: rest[..<count])
     }
 }
 
 extension VectorFields {
     /// Takes the components of one vector.
     mutating func readBinary(_ bytes: UnsafeRawBufferPointer, _ scratch: DecodeScratch) {
-        self.vectorCount = bytes.count / 4
-        self.isOutOfRange = false
-        for place in 0..<min(self.vectorCount, scratch.floats.count) {
+        vectorCount = bytes.count / 4
+        isOutOfRange = false
+        for place in 0..<min(vectorCount, scratch.floats.count) {
             let bits = UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: place * 4, as: UInt32.self))
             let value = Float(bitPattern: bits)
-            self.isOutOfRange = self.isOutOfRange || !value.isFinite
+            isOutOfRange = isOutOfRange || !value.isFinite
             scratch.floats[place] = value
         }
     }
@@ -81,14 +81,14 @@ extension VectorFields {
     /// Takes a record of a bulk request; the texts of its metadata stay where they are.
     init(_ record: BinaryRecords.Record, scratch: DecodeScratch) throws(RequestError) {
         self.init()
-        self.readBinary(record.vector, scratch)
-        self.idLength = record.id.count
+        readBinary(record.vector, scratch)
+        idLength = record.id.count
         scratch.id.copyMemory(from: UnsafeRawBufferPointer(rebasing: record.id.prefix(scratch.id.count)))
         guard !record.metadata.isEmpty else {
             return
         }
         let invalid = RequestError.badRequest("metadata is not the text of one JSON object")
-        self.metadata = try decodeBody(record.metadata, orElse: invalid) { reader throws(JSONError) in
+        metadata = try decodeBody(record.metadata, orElse: invalid) { reader throws(JSONError) in
             try MetadataFields(&reader)
         }
     }

@@ -47,8 +47,8 @@ struct BulkStream {
     /// - Throws: 503 when that is taken.
     init(index: IndexName, budget: PermitPool?) throws(RequestError) {
         self.index = index
-        self.room = budget?.take(Self.lineBytesMax)
-        guard budget == nil || self.room != nil else {
+        room = budget?.take(Self.lineBytesMax)
+        guard budget == nil || room != nil else {
             throw RequestError(
                 .serviceUnavailable,
                 "Server busy, please retry",
@@ -59,62 +59,62 @@ struct BulkStream {
     }
 
     /// True while no more is to be read from the client.
-    var isFull: Bool { self.underWay.count >= Self.batchesMax }
+    var isFull: Bool { underWay.count >= Self.batchesMax }
 
     /// True when everything that was taken is answered.
-    var isSettled: Bool { self.underWay.isEmpty && self.commands.isEmpty }
+    var isSettled: Bool { underWay.isEmpty && commands.isEmpty }
 
     // MARK: Lines
 
     /// Takes what has arrived; true when the client has made some progress since this was last true.
     mutating func append(_ part: ByteBuffer, _ scratch: DecodeScratch) throws(RequestError) -> Bool {
-        self.bytesSinceProgress += part.readableBytes
-        if self.pending.readableBytes == 0 {
-            self.pending = part
+        bytesSinceProgress += part.readableBytes
+        if pending.readableBytes == 0 {
+            pending = part
         } else {
             var part = part
-            self.pending.discardReadBytes()
-            self.pending.writeBuffer(&part)
+            pending.discardReadBytes()
+            pending.writeBuffer(&part)
         }
-        while let length = self.pending.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({
-            $0 - self.pending.readerIndex
+        while let length = pending.readableBytesView.firstIndex(of: UInt8(ascii: "\n")).map({
+            $0 - pending.readerIndex
         }) {
-            self.take(length, scratch)
-            self.pending.moveReaderIndex(forwardBy: 1)
+            take(length, scratch)
+            pending.moveReaderIndex(forwardBy: 1)
         }
-        guard self.pending.readableBytes <= Self.lineBytesMax else {
+        guard pending.readableBytes <= Self.lineBytesMax else {
             throw RequestError(
                 .payloadTooLarge,
-                "line \(self.lines) (from 0) is larger than \(Self.lineBytesMax) bytes",
+                "line \(lines) (from 0) is larger than \(Self.lineBytesMax) bytes",
                 limit: .body
             )
         }
-        guard self.bytesSinceProgress >= Self.progressBytes else {
+        guard bytesSinceProgress >= Self.progressBytes else {
             return false
         }
-        self.bytesSinceProgress = 0
+        bytesSinceProgress = 0
         return true
     }
 
     /// Takes the last line, which needs no end.
     mutating func finish(_ scratch: DecodeScratch) {
-        self.take(self.pending.readableBytes, scratch)
-        if self.lines == 0 {
-            self.failure = .badRequest("At least one vector is required")
+        take(pending.readableBytes, scratch)
+        if lines == 0 {
+            failure = .badRequest("At least one vector is required")
         }
     }
 
     /// Takes the first bytes that are pending as a line; one of white space is none.
     private mutating func take(_ length: Int, _ scratch: DecodeScratch) {
-        guard let line = self.pending.readSlice(length: length) else {
+        guard let line = pending.readSlice(length: length) else {
             return
         }
         let isBlank = line.readableBytesView.allSatisfy { $0 == 0x20 || $0 == 0x09 || $0 == 0x0D }
         guard !isBlank else {
             return
         }
-        let number = self.lines
-        self.lines += 1
+        let number = lines
+        lines += 1
         var id: VectorID?
         do throws(RequestError) {
             let command = try line.withBytes { bytes throws(RequestError) in
@@ -123,23 +123,23 @@ struct BulkStream {
                 }
                 let known = try fields.id(scratch)
                 id = known
-                return Command.put(try fields.prepare(index: self.index, id: known, scratch: scratch), mustExist: false)
+                return Command.put(try fields.prepare(index: index, id: known, scratch: scratch), mustExist: false)
             }
             guard let id else {
                 return
             }
-            self.commands.append(command)
-            self.commandBytes += command.recordBytesMax
-            self.submitted.append((number, id))
+            commands.append(command)
+            commandBytes += command.recordBytesMax
+            submitted.append((number, id))
         } catch {
-            self.note(BulkError(position: number, id: id, text: error.text))
+            note(BulkError(position: number, id: id, text: error.text))
         }
     }
 
     private mutating func note(_ error: BulkError) {
-        self.failed += 1
-        if self.errors.count < Self.errorsMax {
-            self.errors.append(error)
+        failed += 1
+        if errors.count < Self.errorsMax {
+            errors.append(error)
         }
     }
 
@@ -147,15 +147,15 @@ struct BulkStream {
 
     /// The next batch for the log; nil when there is none, or it may still grow.
     mutating func nextBatch(isLast: Bool) -> [Command]? {
-        let isLarge = self.commands.count >= Self.batchCommandsMax || self.commandBytes >= Self.batchBytesMax
-        guard self.failure == nil, !self.commands.isEmpty, !self.isFull, isLast || isLarge else {
+        let isLarge = commands.count >= Self.batchCommandsMax || commandBytes >= Self.batchBytesMax
+        guard failure == nil, !commands.isEmpty, !isFull, isLast || isLarge else {
             return nil
         }
-        self.underWay.append(self.submitted)
-        self.submitted.removeAll(keepingCapacity: true)
-        self.commandBytes = 0
-        defer { self.commands.removeAll(keepingCapacity: true) }
-        return self.commands
+        underWay.append(submitted)
+        submitted.removeAll(keepingCapacity: true)
+        commandBytes = 0
+        defer { commands.removeAll(keepingCapacity: true) }
+        return commands
     }
 
     /// Takes the log's word on the oldest batch under way.
@@ -166,24 +166,24 @@ struct BulkStream {
             self.receipt = receipt
             self.receipt?.ack = level
         }
-        guard let batch = self.underWay.popFirst() else {
+        guard let batch = underWay.popFirst() else {
             return
         }
-        self.bytesSinceProgress = 0
+        bytesSinceProgress = 0
         for (command, result) in zip(batch, results) {
             switch result {
             case .success:
-                self.stored += 1
+                stored += 1
             case .failure(let error):
-                self.note(BulkError(position: command.line, id: command.id, text: error.description))
-                if error.endsStream, self.failure == nil {
-                    self.failure = RequestError(error)
+                note(BulkError(position: command.line, id: command.id, text: error.description))
+                if error.endsStream, failure == nil {
+                    failure = RequestError(error)
                 }
             }
         }
-        if self.failure != nil {
-            self.commands.removeAll()
-            self.submitted.removeAll()
+        if failure != nil {
+            commands.removeAll()
+            submitted.removeAll()
         }
     }
 
@@ -191,7 +191,7 @@ struct BulkStream {
 
     /// How far it got; with a reason when it ended before its time.
     func answer(_ failure: RequestError? = nil) -> Answer {
-        var body = ResponseWriter(capacity: 256 + self.errors.count * 128)
+        var body = ResponseWriter(capacity: 256 + errors.count * 128)
         if let failure {
             body.raw(#"{"status":"error","error":"#)
             body.string(failure.text)
@@ -201,27 +201,27 @@ struct BulkStream {
         } else {
             body.raw(#"{"status":"success","data":{"total":"#)
         }
-        body.integer(self.lines)
+        body.integer(lines)
         body.raw(#","success":"#)
-        body.integer(self.stored)
+        body.integer(stored)
         body.raw(#","failed":"#)
-        body.integer(self.failed)
+        body.integer(failed)
         // Read, but neither stored nor refused for all that is known here.
-        let unknown = self.lines - self.stored - self.failed
+        let unknown = lines - stored - failed
         if unknown > 0 {
             body.raw(#","unknown":"#)
             body.integer(unknown)
         }
-        body.bulkErrors(self.errors.sorted { $0.position < $1.position })
-        if self.failed > self.errors.count {
+        body.bulkErrors(errors.sorted { $0.position < $1.position })
+        if failed > errors.count {
             body.raw(#","errors_omitted":"#)
-            body.integer(self.failed - self.errors.count)
+            body.integer(failed - errors.count)
         }
         body.raw("}}\n")
         var answer = Answer(failure?.status ?? .ok, contentType: .json, body: body)
         answer.retryAfterSeconds = failure?.retryAfterSeconds ?? 0
         answer.limit = failure?.limit
-        return failure == nil ? answer.with(self.receipt) : answer
+        return failure == nil ? answer.with(receipt) : answer
     }
 }
 

@@ -22,21 +22,21 @@ struct ClusterPeer {
 
     /// Seconds since 1970; nil for never.
     private var lastArchived: Double? {
-        self.state.flatMap { $0.lastArchivedAt > 0 ? Double($0.lastArchivedAt) / 1000 : nil }
+        state.flatMap { $0.lastArchivedAt > 0 ? Double($0.lastArchivedAt) / 1000 : nil }
     }
 
     /// What to say of the digests: who was seen to differ does so until it was seen to agree.
     var digests: Agreement.Digests? {
-        self.agreement.map { $0.digests == .unknown && self.divergence != nil ? .differ : $0.digests }
+        agreement.map { $0.digests == .unknown && divergence != nil ? .differ : $0.digests }
     }
 
     /// Buckets in which it shows something else, as far as they are known.
     var divergentBuckets: Int {
-        self.divergence?.reduce(0) { if case .buckets(_, _, let count) = $1.place { $0 + count } else { $0 } } ?? 0
+        divergence?.reduce(0) { if case .buckets(_, _, let count) = $1.place { $0 + count } else { $0 } } ?? 0
     }
 
     /// Counts as a member: suspicion is not yet a verdict.
-    var isLive: Bool { self.status == .alive || self.status == .suspect }
+    var isLive: Bool { status == .alive || status == .suspect }
 
     init(nodeID: String, address: String, firstSeen: Double, lastSeen: Double) {
         self.nodeID = nodeID
@@ -52,28 +52,28 @@ struct ClusterPeer {
             firstSeen: member.firstSeen,
             lastSeen: member.lastSeen ?? now
         )
-        self.status = member.member.status
-        self.state = member.member.state
+        status = member.member.status
+        state = member.member.state
         // Who sends more vectors than there are numbers for is not believed, but shown.
-        self.vectorCount = Int(clamping: self.state?.vectorCount ?? 0)
+        vectorCount = Int(clamping: state?.vectorCount ?? 0)
     }
 
     func write(to body: inout ResponseWriter) {
-        body.string(self.nodeID)
+        body.string(nodeID)
         body.raw(": {\n        \"node_id\": ")
-        body.string(self.nodeID)
+        body.string(nodeID)
         body.raw(",\n        \"ip\": ")
-        body.string(self.address)
+        body.string(address)
         body.raw(",\n        \"last_s3_sync\": ")
-        body.string(self.lastArchived.map { CivilTime.rfc3339(min($0, Self.latest)) } ?? Self.never)
+        body.string(lastArchived.map { CivilTime.rfc3339(min($0, Self.latest)) } ?? Self.never)
         body.raw(",\n        \"vector_count\": ")
-        body.integer(self.vectorCount)
+        body.integer(vectorCount)
         body.raw(",\n        \"first_seen\": ")
-        body.string(CivilTime.rfc3339(self.firstSeen))
+        body.string(CivilTime.rfc3339(firstSeen))
         body.raw(",\n        \"last_seen\": ")
-        body.string(CivilTime.rfc3339(self.lastSeen))
+        body.string(CivilTime.rfc3339(lastSeen))
         body.raw(",\n        \"status\": ")
-        body.string(self.statusWord)
+        body.string(statusWord)
         if let state = self.state {
             body.raw(",\n        \"api_port\": ")
             body.integer(Int(state.apiPort))
@@ -95,7 +95,7 @@ struct ClusterPeer {
             body.integer(agreement.lead)
             body.raw(",\n        \"digest\": ")
             body.string(digests.rawValue)
-            if digests == .differ, let places = self.divergence, !places.isEmpty {
+            if digests == .differ, let places = divergence, !places.isEmpty {
                 Self.write(places, to: &body)
             }
         }
@@ -152,7 +152,7 @@ struct ClusterPeer {
     private static let latest = 253_402_300_799.0
 
     var statusWord: String {
-        switch self.status {
+        switch status {
         case .alive: "alive"
         case .suspect: "suspect"
         case .dead: "dead"

@@ -12,7 +12,7 @@ struct DigestBuckets {
 
     /// `bits` of a path.
     static func bits(_ digits: [UInt8]) throws(RequestError) -> Int {
-        guard let bits = self.number(digits), self.bits.contains(bits) else {
+        guard let bits = number(digits), self.bits.contains(bits) else {
             throw .badRequest("the bits of a bucket's number must be 0 to \(self.bits.upperBound)")
         }
         return bits
@@ -20,7 +20,7 @@ struct DigestBuckets {
 
     /// A bucket's number in a path.
     static func bucket(_ digits: [UInt8], bits: Int) throws(RequestError) -> Int {
-        guard let bucket = self.number(digits), bucket < 1 << bits else {
+        guard let bucket = number(digits), bucket < 1 << bits else {
             throw .badRequest("there is no such bucket: with \(bits) bits the last is \((1 << bits) - 1)")
         }
         return bucket

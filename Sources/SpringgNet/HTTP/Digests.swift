@@ -5,27 +5,27 @@ struct SHA256Hasher: ~Copyable {
     private let context = EVP_MD_CTX_new()
 
     init() {
-        EVP_DigestInit_ex(self.context, EVP_sha256(), nil)
+        EVP_DigestInit_ex(context, EVP_sha256(), nil)
     }
 
     deinit {
-        EVP_MD_CTX_free(self.context)
+        EVP_MD_CTX_free(context)
     }
 
     mutating func update(_ bytes: UnsafeRawBufferPointer) {
-        EVP_DigestUpdate(self.context, bytes.baseAddress, bytes.count)
+        EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
     }
 
     /// The digest as 64 hex digits; the hasher then starts anew.
     mutating func finishAsHex() -> String {
         let digest = withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(EVP_MAX_MD_SIZE)) { out in
             var length: UInt32 = 0
-            EVP_DigestFinal_ex(self.context, out.baseAddress, &length)
+            EVP_DigestFinal_ex(context, out.baseAddress, &length)
             return out[..<Int(length)].flatMap { byte in
                 [Self.hexDigits[Int(byte >> 4)], Self.hexDigits[Int(byte & 15)]]
             }
         }
-        EVP_DigestInit_ex(self.context, EVP_sha256(), nil)
+        EVP_DigestInit_ex(context, EVP_sha256(), nil)
         return String(decoding: digest, as: UTF8.self)
     }
 

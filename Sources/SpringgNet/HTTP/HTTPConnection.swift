@@ -84,77 +84,77 @@ final class HTTPConnection: ChannelDuplexHandler {
         self.worker = worker
         self.peer = peer
         self.permit = permit
-        self.isShakingHands = isSecure
-        self.phaseDeadline = NIODeadline.now().after(isSecure ? worker.timeouts.read : worker.timeouts.idle)
+        isShakingHands = isSecure
+        phaseDeadline = NIODeadline.now().after(isSecure ? worker.timeouts.read : worker.timeouts.idle)
     }
 
     /// Names the request being worked on.
     var ticket: Ticket {
-        Ticket(connection: self.number, request: self.requestNumber, trace: self.answerContext.trace)
+        Ticket(connection: number, request: requestNumber, trace: answerContext.trace)
     }
 
     /// The address of this node that the client reached.
-    var localAddress: String { self.context?.channel.localAddress?.ipAddress ?? "127.0.0.1" }
+    var localAddress: String { context?.channel.localAddress?.ipAddress ?? "127.0.0.1" }
 
     /// The target of the request being worked on, as it was sent.
-    var uri: String { self.request?.head.uri ?? "" }
+    var uri: String { request?.head.uri ?? "" }
 
     /// The query of the request's target.
-    func query() throws(RequestError) -> QueryItems { try QueryItems(uri: self.uri) }
+    func query() throws(RequestError) -> QueryItems { try QueryItems(uri: uri) }
 
     /// What the request's body is.
-    var mediaType: MediaType { self.request.map { MediaType($0.head.headers) } ?? .json }
+    var mediaType: MediaType { request.map { MediaType($0.head.headers) } ?? .json }
 
     /// True when the request's body holds many replication messages: peers say so in a header.
-    var isReplicationBatch: Bool { self.request?.head.headers.contains(name: "x-batch-size") ?? false }
+    var isReplicationBatch: Bool { request?.head.headers.contains(name: "x-batch-size") ?? false }
 
     // MARK: From the channel
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        self.number = self.worker.add(self)
-        if self.worker.isDraining {
-            self.closeNow()
+        number = worker.add(self)
+        if worker.isDraining {
+            closeNow()
         }
     }
 
     /// Comes for every channel that ends, also for one that has never become active.
     func handlerRemoved(context: ChannelHandlerContext) {
-        self.work?.cancel()
-        self.phase = .closed
-        self.request = nil
-        self.backlog.removeAll()
-        self.worker.remove(self.number)
+        work?.cancel()
+        phase = .closed
+        request = nil
+        backlog.removeAll()
+        worker.remove(number)
         self.context = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        self.take(.part(Self.unwrapInboundIn(data)))
+        take(.part(Self.unwrapInboundIn(data)))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         if let error = error as? HTTPParserError {
-            self.take(.malformed(error))
+            take(.malformed(error))
         } else if !(error is ByteToMessageDecoderError) {
-            self.closeNow()
+            closeNow()
         }
         // Else the decoder got input after it had given up: that it has was said before, and is answered in its turn.
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if event is TLSHandler.Ready {
-            self.isShakingHands = false
-            self.phaseDeadline = NIODeadline.now().after(self.worker.timeouts.idle)
+            isShakingHands = false
+            phaseDeadline = NIODeadline.now().after(worker.timeouts.idle)
             return
         }
         guard let event = event as? ChannelEvent, event == .inputClosed else {
             context.fireUserInboundEventTriggered(event)
             return
         }
-        self.sawEndOfInput = true
-        switch self.phase {
-        case .idle where self.backlog.isEmpty, .receiving, .discarding, .lingering:
-            self.closeNow()
+        sawEndOfInput = true
+        switch phase {
+        case .idle where backlog.isEmpty, .receiving, .discarding, .lingering:
+            closeNow()
         case .idle, .blocked, .processing, .closed:
             // Requests that came before the end are still answered.
             ()
@@ -162,16 +162,16 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if self.phase == .blocked, context.channel.isWritable {
-            self.dispatch()
-            self.workOff()
+        if phase == .blocked, context.channel.isWritable {
+            dispatch()
+            workOff()
         }
         context.fireChannelWritabilityChanged()
     }
 
     func read(context: ChannelHandlerContext) {
-        if self.isBusy || !self.backlog.isEmpty || self.request?.stream?.isFull ?? false {
-            self.holdsRead = true
+        if isBusy || !backlog.isEmpty || request?.stream?.isFull ?? false {
+            holdsRead = true
         } else {
             context.read()
         }
@@ -181,87 +181,87 @@ final class HTTPConnection: ChannelDuplexHandler {
     ///
     /// - Returns: False when the connection wants no more input.
     func inputArrived() -> Bool {
-        switch self.phase {
+        switch phase {
         case .lingering, .closed:
             return false
-        case .idle where !self.hasPartialRequest:
-            self.phaseDeadline = NIODeadline.now().after(self.worker.timeouts.read)
+        case .idle where !hasPartialRequest:
+            phaseDeadline = NIODeadline.now().after(worker.timeouts.read)
         case .idle, .receiving, .discarding, .blocked, .processing:
             ()
         }
-        self.hasPartialRequest = true
+        hasPartialRequest = true
         return true
     }
 
     // MARK: Requests
 
-    private var isBusy: Bool { self.phase == .processing || self.phase == .blocked }
+    private var isBusy: Bool { phase == .processing || phase == .blocked }
 
     private func take(_ event: Event) {
-        guard !self.isBusy, self.backlog.isEmpty, !self.isWorkingOff else {
-            self.backlog.append(event)
+        guard !isBusy, backlog.isEmpty, !isWorkingOff else {
+            backlog.append(event)
             return
         }
-        self.isWorkingOff = true
-        self.handle(event)
-        self.isWorkingOff = false
-        self.workOff()
+        isWorkingOff = true
+        handle(event)
+        isWorkingOff = false
+        workOff()
     }
 
     /// Takes up what has waited, until a request needs time; then lets the channel read on.
     private func workOff() {
-        guard !self.isWorkingOff else {
+        guard !isWorkingOff else {
             return
         }
-        self.isWorkingOff = true
-        while !self.isBusy, let event = self.backlog.popFirst() {
-            self.handle(event)
+        isWorkingOff = true
+        while !isBusy, let event = backlog.popFirst() {
+            handle(event)
         }
-        self.isWorkingOff = false
-        guard !self.isBusy else {
+        isWorkingOff = false
+        guard !isBusy else {
             return
         }
-        if self.sawEndOfInput, self.phase == .idle {
-            self.closeNow()
-        } else if self.holdsRead {
-            self.holdsRead = false
-            self.context?.read()
+        if sawEndOfInput, phase == .idle {
+            closeNow()
+        } else if holdsRead {
+            holdsRead = false
+            context?.read()
         }
     }
 
     private func handle(_ event: Event) {
-        switch (event, self.phase) {
+        switch (event, phase) {
         case (_, .lingering), (_, .closed):
             ()
         case (.part(.head(let head)), _):
-            self.begin(head)
-        case (.part(.body(let part)), .receiving) where self.request?.stream != nil:
-            self.stream(part)
+            begin(head)
+        case (.part(.body(let part)), .receiving) where request?.stream != nil:
+            stream(part)
         case (.part(.body(let part)), .receiving):
             do throws(RequestError) {
-                try self.request?.body.append(part)
+                try request?.body.append(part)
             } catch {
-                self.answerContext.keepAlive = false
-                self.send(.failure(error))
+                answerContext.keepAlive = false
+                send(.failure(error))
             }
         case (.part(.end), .receiving):
-            self.hasPartialRequest = false
-            if self.context?.channel.isWritable ?? false {
-                self.dispatch()
+            hasPartialRequest = false
+            if context?.channel.isWritable ?? false {
+                dispatch()
             } else {
-                self.enter(.blocked, deadline: .distantFuture)
+                enter(.blocked, deadline: .distantFuture)
             }
         case (.part(.end), .discarding):
-            self.hasPartialRequest = false
-            self.becomeIdle()
+            hasPartialRequest = false
+            becomeIdle()
         case (.part, _):
             ()
         case (.malformed(let error), .idle), (.malformed(let error), .receiving):
-            self.startRequest()
-            self.answerContext = HeadEncoder.Context(keepAlive: false, requestID: self.worker.requestIDs.next())
-            self.send(.failure(Self.malformed(error)))
+            startRequest()
+            answerContext = HeadEncoder.Context(keepAlive: false, requestID: worker.requestIDs.next())
+            send(.failure(Self.malformed(error)))
         case (.malformed, _):
-            self.closeNow()
+            closeNow()
         }
     }
 
@@ -272,50 +272,50 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func startRequest() {
-        self.requestNumber += 1
-        self.endpoint = nil
-        self.started = .now()
-        self.worker.context.requests.count()
+        requestNumber += 1
+        endpoint = nil
+        started = .now()
+        worker.context.requests.count()
     }
 
     /// Looks at a head: either the body is wanted or the answer is clear already.
     private func begin(_ head: HTTPRequestHead) {
-        self.startRequest()
-        self.answerContext.isHTTP10 = head.version == .http1_0
-        self.answerContext.hasOrigin = head.headers.contains(name: "origin")
+        startRequest()
+        answerContext.isHTTP10 = head.version == .http1_0
+        answerContext.hasOrigin = head.headers.contains(name: "origin")
         let requestID = head.headers.first(name: "x-request-id")
-        self.answerContext.requestID =
-            requestID.flatMap { RequestID.accepted($0) ? $0 : nil } ?? self.worker.requestIDs.next()
+        answerContext.requestID =
+            requestID.flatMap { RequestID.accepted($0) ? $0 : nil } ?? worker.requestIDs.next()
         let traces = head.headers["traceparent"]
         // Who sends two says nothing.
-        self.answerContext.trace = traces.count == 1 ? TraceContext(traceparent: traces[0]) : nil
+        answerContext.trace = traces.count == 1 ? TraceContext(traceparent: traces[0]) : nil
         // The decoder stops after a request to change the protocol, and we know no other.
         let wantsUpgrade = head.method == .CONNECT || head.headers.contains(name: "upgrade")
-        self.answerContext.keepAlive = head.isKeepAlive && !wantsUpgrade && !self.worker.isDraining
+        answerContext.keepAlive = head.isKeepAlive && !wantsUpgrade && !worker.isDraining
         let bodyLength = head.headers.first(name: "content-length").flatMap(Int.init)
         let isChunked = head.headers.contains(name: "transfer-encoding")
         let expectsContinue = head.headers.first(name: "expect")?.lowercased() == "100-continue"
         do throws(RequestError) {
-            switch try self.worker.admit(head, from: self.peer, now: self.started, endpoint: &self.endpoint) {
+            switch try worker.admit(head, from: peer, now: started, endpoint: &self.endpoint) {
             case .target(let target, let permit):
-                let stream = try self.worker.stream(target, head)
+                let stream = try worker.stream(target, head)
                 let body = try RequestBody(
                     announced: stream != nil ? 0 : isChunked ? nil : bodyLength ?? 0,
-                    limit: self.worker.bodyLimit(of: target.endpoint),
-                    budget: self.worker.context.bodyBudget
+                    limit: worker.bodyLimit(of: target.endpoint),
+                    budget: worker.context.bodyBudget
                 )
                 self.request = Request(head: head, target: target, body: body, permit: permit, stream: stream)
-                self.enterReceiving()
+                enterReceiving()
                 if expectsContinue, isChunked || bodyLength ?? 0 > 0, head.version != .http1_0 {
-                    self.write(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))
+                    write(ByteBuffer(staticString: "HTTP/1.1 100 Continue\r\n\r\n"))
                 }
             case .answer(let answer):
-                self.refuse(head, with: answer, discarding: isChunked ? nil : bodyLength ?? 0, expectsContinue)
+                refuse(head, with: answer, discarding: isChunked ? nil : bodyLength ?? 0, expectsContinue)
             }
         } catch {
             let keeps = error.status != .payloadTooLarge && error.status != .serviceUnavailable
-            self.answerContext.keepAlive = self.answerContext.keepAlive && keeps
-            self.refuse(
+            answerContext.keepAlive = answerContext.keepAlive && keeps
+            refuse(
                 head,
                 with: .failure(error),
                 discarding: isChunked ? nil : bodyLength ?? 0,
@@ -333,61 +333,61 @@ final class HTTPConnection: ChannelDuplexHandler {
     ///   - expects: True when the client waits for leave to send them, so that they may never come.
     private func refuse(_ head: HTTPRequestHead, with answer: Answer, discarding length: Int?, _ expects: Bool) {
         let isShort = length.map { $0 == 0 || $0 <= Self.discardBytesMax && !expects } ?? false
-        self.answerContext.keepAlive = self.answerContext.keepAlive && isShort
+        answerContext.keepAlive = answerContext.keepAlive && isShort
         self.phase = .receiving
-        self.send(answer, head: head)
+        send(answer, head: head)
     }
 
     private func enterReceiving() {
         // The deadline that began with the request's first byte stays.
-        if !self.hasPartialRequest {
-            self.phaseDeadline = self.started.after(self.worker.timeouts.read)
+        if !hasPartialRequest {
+            phaseDeadline = started.after(worker.timeouts.read)
         }
         self.phase = .receiving
     }
 
     private func enter(_ phase: Phase, deadline: NIODeadline) {
         self.phase = phase
-        self.phaseDeadline = deadline
+        phaseDeadline = deadline
     }
 
     private func dispatch() {
         guard let request else {
             return
         }
-        self.enter(.processing, deadline: NIODeadline.now().after(self.worker.timeouts.request))
+        enter(.processing, deadline: NIODeadline.now().after(worker.timeouts.request))
         guard request.stream == nil else {
-            self.request?.stream?.finish(self.worker.scratch)
-            self.pump()
+            self.request?.stream?.finish(worker.scratch)
+            pump()
             return
         }
         do throws(RequestError) {
-            if let held = try self.worker.mustHold(request.head, self.ticket), let context {
-                return try self.worker.hold(held, on: context.eventLoop)
+            if let held = try worker.mustHold(request.head, ticket), let context {
+                return try worker.hold(held, on: context.eventLoop)
             }
         } catch {
-            return self.finish(.failure(error))
+            return finish(.failure(error))
         }
-        self.work(on: request)
+        work(on: request)
     }
 
     /// Goes on with a request that has waited for an event, or ends it.
     func resume(request number: UInt64, _ error: RequestError?) {
-        guard self.phase == .processing, number == self.requestNumber, let request else {
+        guard self.phase == .processing, number == requestNumber, let request else {
             return
         }
         if let error {
-            self.finish(.failure(error))
+            finish(.failure(error))
         } else {
-            self.work(on: request)
+            work(on: request)
         }
-        self.workOff()
+        workOff()
     }
 
     private func work(on request: Request) {
         do throws(RequestError) {
             let answer = try Stage.work.measured { () throws(RequestError) in
-                try self.worker.handle(
+                try worker.handle(
                     request.target,
                     body: request.body.buffer,
                     permit: request.permit,
@@ -395,33 +395,33 @@ final class HTTPConnection: ChannelDuplexHandler {
                 )
             }
             if let answer {
-                self.finish(answer)
+                finish(answer)
             }
         } catch {
-            self.finish(.failure(error))
+            finish(.failure(error))
         }
     }
 
     /// Takes the outcome of a request that was worked on elsewhere.
     func complete(request: UInt64, _ outcome: Outcome) {
         if case .written(.stream, let results, let receipt) = outcome {
-            if request == self.requestNumber, self.request?.stream != nil {
+            if request == requestNumber, self.request?.stream != nil {
                 self.request?.stream?.completed(results, receipt)
-                self.pump()
-                self.workOff()
+                pump()
+                workOff()
             }
             return
         }
-        guard self.phase == .processing, request == self.requestNumber else {
+        guard self.phase == .processing, request == requestNumber else {
             return
         }
         switch outcome {
         case .answer(let answer):
-            self.finish(answer)
+            finish(answer)
         case .written(let pending, let results, let receipt):
-            self.finish(Stage.json.measured { pending.answer(results).with(receipt) })
+            finish(Stage.json.measured { pending.answer(results).with(receipt) })
         }
-        self.workOff()
+        workOff()
     }
 
     // MARK: Streams
@@ -430,42 +430,42 @@ final class HTTPConnection: ChannelDuplexHandler {
     private func stream(_ part: ByteBuffer) {
         do throws(RequestError) {
             let made = try Stage.work.measured { () throws(RequestError) in
-                try self.request?.stream?.append(part, self.worker.scratch)
+                try request?.stream?.append(part, worker.scratch)
             }
             if made ?? false {
-                self.phaseDeadline = NIODeadline.now().after(self.worker.timeouts.read)
+                phaseDeadline = NIODeadline.now().after(worker.timeouts.read)
             }
-            self.pump()
+            pump()
         } catch {
-            self.refuseRest(error)
+            refuseRest(error)
         }
     }
 
     /// Hands on what can be handed on, and answers once there is nothing left to wait for.
     private func pump() {
-        let isLast = self.phase == .processing
-        while let commands = self.request?.stream?.nextBatch(isLast: isLast) {
-            self.worker.submit(commands, as: .stream, self.ticket)
-            self.phaseDeadline = NIODeadline.now().after(
-                isLast ? self.worker.timeouts.request : self.worker.timeouts.read
+        let isLast = phase == .processing
+        while let commands = request?.stream?.nextBatch(isLast: isLast) {
+            worker.submit(commands, as: .stream, ticket)
+            phaseDeadline = NIODeadline.now().after(
+                isLast ? worker.timeouts.request : worker.timeouts.read
             )
         }
-        guard let stream = self.request?.stream else {
+        guard let stream = request?.stream else {
             return
         }
         if let failure = stream.failure {
-            self.refuseRest(failure)
+            refuseRest(failure)
         } else if isLast, stream.isSettled {
-            self.finish(stream.answer())
+            finish(stream.answer())
         }
     }
 
     /// Says how far the stream got and why no further.
     private func refuseRest(_ error: RequestError) {
-        if self.phase != .processing {
-            self.answerContext.keepAlive = false
+        if phase != .processing {
+            answerContext.keepAlive = false
         }
-        self.finish(self.request?.stream?.answer(error) ?? .failure(error))
+        finish(request?.stream?.answer(error) ?? .failure(error))
     }
 
     /// Takes what ends the work for the current request.
@@ -475,47 +475,47 @@ final class HTTPConnection: ChannelDuplexHandler {
 
     /// Answers a request that is done; what it held is free before its client can know and ask again.
     private func finish(_ answer: Answer) {
-        self.request?.permit?.giveBack()
-        self.send(answer)
+        request?.permit?.giveBack()
+        send(answer)
     }
 
     // MARK: Answers
 
     /// Sends the answer to the current request and moves on.
     private func send(_ answer: Answer, head: HTTPRequestHead? = nil) {
-        if self.worker.isDraining {
-            self.answerContext.keepAlive = false
+        if worker.isDraining {
+            answerContext.keepAlive = false
         }
         var body = answer.body
-        let response = body.prepend(head: self.worker.heads.encode(answer, self.answerContext))
-        let wasReceiving = self.phase == .receiving
-        self.worker.metrics.answered(
-            self.endpoint,
+        let response = body.prepend(head: worker.heads.encode(answer, answerContext))
+        let wasReceiving = phase == .receiving
+        worker.metrics.answered(
+            endpoint,
             status: answer.status,
-            nanoseconds: (NIODeadline.now() - self.started).nanoseconds
+            nanoseconds: (NIODeadline.now() - started).nanoseconds
         )
         if let limit = answer.limit {
-            self.worker.metrics.hit(limit)
+            worker.metrics.hit(limit)
         }
-        if self.worker.context.logsRequests {
-            self.log(head ?? self.request?.head, answer.status)
+        if worker.context.logsRequests {
+            log(head ?? request?.head, answer.status)
         }
-        self.request = nil
-        self.work = nil
-        self.write(response)
-        if !self.answerContext.keepAlive {
-            self.linger()
+        request = nil
+        work = nil
+        write(response)
+        if !answerContext.keepAlive {
+            linger()
         } else if wasReceiving {
-            self.enter(.discarding, deadline: self.phaseDeadline)
+            enter(.discarding, deadline: phaseDeadline)
         } else {
-            self.becomeIdle()
+            becomeIdle()
         }
     }
 
     private func becomeIdle() {
-        let timeouts = self.worker.timeouts
-        let patience = self.hasPartialRequest ? timeouts.read : timeouts.idle
-        self.enter(.idle, deadline: NIODeadline.now().after(patience))
+        let timeouts = worker.timeouts
+        let patience = hasPartialRequest ? timeouts.read : timeouts.idle
+        enter(.idle, deadline: NIODeadline.now().after(patience))
     }
 
     private func write(_ bytes: ByteBuffer) {
@@ -523,9 +523,9 @@ final class HTTPConnection: ChannelDuplexHandler {
             return
         }
         let promise = context.eventLoop.makePromise(of: Void.self)
-        self.writesInFlight += 1
-        if self.writesInFlight == 1 {
-            self.writeDeadline = NIODeadline.now().after(self.worker.timeouts.write)
+        writesInFlight += 1
+        if writesInFlight == 1 {
+            writeDeadline = NIODeadline.now().after(worker.timeouts.write)
         }
         promise.futureResult.assumeIsolated().whenComplete { result in
             self.wrote(result)
@@ -534,13 +534,13 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     private func wrote(_ result: Result<Void, any Error>) {
-        self.writesInFlight -= 1
-        self.writeDeadline =
-            self.writesInFlight == 0 ? .distantFuture : NIODeadline.now().after(self.worker.timeouts.write)
+        writesInFlight -= 1
+        writeDeadline =
+            writesInFlight == 0 ? .distantFuture : NIODeadline.now().after(worker.timeouts.write)
         if case .failure = result {
-            self.closeNow()
-        } else if self.phase == .lingering, self.writesInFlight == 0 {
-            self.closeOutput()
+            closeNow()
+        } else if phase == .lingering, writesInFlight == 0 {
+            closeOutput()
         }
     }
 
@@ -549,88 +549,88 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Closing at once would make the kernel answer unread input with a reset, and that may destroy an answer that the
     /// client has not read yet.
     private func linger() {
-        guard self.phase != .closed else {
+        guard phase != .closed else {
             return
         }
-        self.enter(.lingering, deadline: .distantFuture)
-        self.backlog.removeAll()
-        if self.writesInFlight == 0 {
-            self.closeOutput()
+        enter(.lingering, deadline: .distantFuture)
+        backlog.removeAll()
+        if writesInFlight == 0 {
+            closeOutput()
         }
     }
 
     private func closeOutput() {
-        if self.sawEndOfInput {
-            self.closeNow()
+        if sawEndOfInput {
+            closeNow()
             return
         }
-        self.phaseDeadline = .now() + (self.worker.isDraining ? Timeouts.lingerWhenDraining : Timeouts.linger)
-        self.context?.close(mode: .output, promise: nil)
+        phaseDeadline = .now() + (worker.isDraining ? Timeouts.lingerWhenDraining : Timeouts.linger)
+        context?.close(mode: .output, promise: nil)
         // Nothing is held back any more: the end of the client's stream is what we wait for.
-        self.holdsRead = false
-        self.context?.read()
+        holdsRead = false
+        context?.read()
     }
 
     private func log(_ head: HTTPRequestHead?, _ status: HTTPResponseStatus) {
-        let microseconds = (NIODeadline.now() - self.started).nanoseconds / 1000
+        let microseconds = (NIODeadline.now() - started).nanoseconds / 1000
         let request = head.map { "\($0.method.rawValue) \($0.uri)" } ?? "-"
-        var metadata: Logger.Metadata = ["request_id": "\(self.answerContext.requestID)"]
-        if let trace = self.answerContext.trace {
+        var metadata: Logger.Metadata = ["request_id": "\(answerContext.requestID)"]
+        if let trace = answerContext.trace {
             metadata["trace_id"] = "\(trace.traceID)"
         }
-        self.worker.context.logger.debug("\(request) \(status.code) \(microseconds)µs", metadata: metadata)
+        worker.context.logger.debug("\(request) \(status.code) \(microseconds)µs", metadata: metadata)
     }
 
     // MARK: Ends
 
     func checkDeadlines(_ now: NIODeadline) {
-        if now >= self.writeDeadline {
-            self.worker.metrics.hit(.writeTimeout)
-            self.closeNow()
+        if now >= writeDeadline {
+            worker.metrics.hit(.writeTimeout)
+            closeNow()
             return
         }
-        guard now >= self.phaseDeadline else {
+        guard now >= phaseDeadline else {
             return
         }
-        switch self.phase {
-        case .receiving where self.request?.stream?.isFull ?? false:
+        switch phase {
+        case .receiving where request?.stream?.isFull ?? false:
             // It is us who are slow.
-            self.phaseDeadline = now.after(self.worker.timeouts.read)
+            phaseDeadline = now.after(worker.timeouts.read)
         case .receiving:
             let text = "Request timeout: the request did not arrive in time"
-            self.refuseRest(RequestError(.requestTimeout, text, limit: .readTimeout))
+            refuseRest(RequestError(.requestTimeout, text, limit: .readTimeout))
         case .processing:
-            self.work?.cancel()
-            self.refuseRest(RequestError(.gatewayTimeout, "Request timeout", limit: .requestTimeout))
-            self.workOff()
+            work?.cancel()
+            refuseRest(RequestError(.gatewayTimeout, "Request timeout", limit: .requestTimeout))
+            workOff()
         case .idle, .discarding, .blocked, .lingering, .closed:
-            if self.isShakingHands {
-                self.worker.metrics.hit(.readTimeout)
+            if isShakingHands {
+                worker.metrics.hit(.readTimeout)
             }
-            self.closeNow()
+            closeNow()
         }
     }
 
     /// Lets the current request finish and then closes; called once the server is to stop.
     func drain() {
-        switch self.phase {
-        case .idle where self.backlog.isEmpty:
-            self.closeNow()
+        switch phase {
+        case .idle where backlog.isEmpty:
+            closeNow()
         case .idle, .receiving, .discarding, .blocked, .processing:
-            self.answerContext.keepAlive = false
+            answerContext.keepAlive = false
         case .lingering, .closed:
             ()
         }
     }
 
     func closeNow() {
-        guard self.phase != .closed else {
+        guard phase != .closed else {
             return
         }
-        self.phase = .closed
-        self.work?.cancel()
+        phase = .closed
+        work?.cancel()
         // What the request holds goes before the client can see the end and come again.
-        self.request = nil
-        self.context?.close(mode: .all, promise: nil)
+        request = nil
+        context?.close(mode: .all, promise: nil)
     }
 }

@@ -13,7 +13,7 @@ final class InputObserver: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        if self.connection.inputArrived() {
+        if connection.inputArrived() {
             context.fireChannelRead(data)
         }
     }

@@ -37,7 +37,7 @@ public enum JSONWebToken {
         package var indexes: IndexPatterns?
 
         func isCurrent(at now: Double) -> Bool {
-            now < self.expires && now >= self.notBefore
+            now < expires && now >= notBefore
         }
     }
 
@@ -64,7 +64,7 @@ public enum JSONWebToken {
         keys: TokenKeys,
         now: Double
     ) throws(Refusal) -> Grant {
-        guard token.count <= self.bytesMax else {
+        guard token.count <= bytesMax else {
             throw .invalidOrExpired
         }
         let parts = token.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
@@ -118,7 +118,7 @@ public enum JSONWebToken {
                     guard reader.peek() == SPRINGG_JSON_STRING else {
                         throw .invalid
                     }
-                    self.keyID = try reader.shortString()
+                    keyID = try reader.shortString()
                 } else if key.isExactly("crit") {
                     throw .invalid
                 } else {
@@ -152,7 +152,7 @@ public enum JSONWebToken {
                     } else if key.isExactly("nbf") {
                         grant.notBefore = try reader.double()
                     } else if key.isExactly("indexes") {
-                        indexes = try self.names(&reader)
+                        indexes = try names(&reader)
                     } else if key.isExactly("permissions") {
                         permissions = try ScopeSet(&reader)
                     } else {
@@ -222,10 +222,10 @@ package struct ScopeSet: OptionSet, Sendable {
                 throw .invalid
             }
             switch try reader.shortString() {
-            case "read": self.insert(.read)
-            case "write": self.insert(.write)
-            case "admin": self.formUnion([.admin, .read, .write])
-            case "internal": self.insert(.internal)
+            case "read": insert(.read)
+            case "write": insert(.write)
+            case "admin": formUnion([.admin, .read, .write])
+            case "internal": insert(.internal)
             default: ()
             }
         }
@@ -257,11 +257,11 @@ package enum Base64URL {
             count += 8
             while count >= 6 {
                 count -= 6
-                text.append(self.alphabet[Int(bits >> UInt32(count)) & 63])
+                text.append(alphabet[Int(bits >> UInt32(count)) & 63])
             }
         }
         if count > 0 {
-            text.append(self.alphabet[Int(bits << UInt32(6 - count)) & 63])
+            text.append(alphabet[Int(bits << UInt32(6 - count)) & 63])
         }
         return String(decoding: text, as: UTF8.self)
     }
@@ -272,7 +272,7 @@ package enum Base64URL {
         var bits: UInt32 = 0
         var count = 0
         for byte in text {
-            let value = self.values[Int(byte)]
+            let value = values[Int(byte)]
             guard value != 0xFF else {
                 return nil
             }

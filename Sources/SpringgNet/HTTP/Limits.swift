@@ -7,16 +7,16 @@ final class PermitPool: Sendable {
 
     /// - Parameter count: How many permits there are: requests, or bytes.
     init(_ count: Int) {
-        self.available = Atomic(count)
+        available = Atomic(count)
     }
 
     /// Takes permits, all or none.
     ///
     /// - Returns: Nil when there are not that many left.
     func take(_ count: Int = 1) -> Permit? {
-        var current = self.available.load(ordering: .relaxed)
+        var current = available.load(ordering: .relaxed)
         while current >= count {
-            let (exchanged, original) = self.available.weakCompareExchange(
+            let (exchanged, original) = available.weakCompareExchange(
                 expected: current,
                 desired: current - count,
                 ordering: .acquiringAndReleasing
@@ -30,7 +30,7 @@ final class PermitPool: Sendable {
     }
 
     fileprivate func giveBack(_ count: Int) {
-        self.available.add(count, ordering: .releasing)
+        available.add(count, ordering: .releasing)
     }
 }
 
@@ -41,19 +41,19 @@ final class Permit: Sendable {
 
     fileprivate init(pool: PermitPool, count: Int) {
         self.pool = pool
-        self.held = Atomic(count)
+        held = Atomic(count)
     }
 
     /// Gives the permits back now.
     func giveBack() {
-        let count = self.held.exchange(0, ordering: .acquiringAndReleasing)
+        let count = held.exchange(0, ordering: .acquiringAndReleasing)
         if count > 0 {
-            self.pool.giveBack(count)
+            pool.giveBack(count)
         }
     }
 
     deinit {
-        self.giveBack()
+        giveBack()
     }
 }
 
@@ -71,13 +71,13 @@ final class CPUMeter: Sendable {
     private let cores: Int
 
     init(now: UInt64) {
-        self.cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        self.last = Mutex(Sample(cpuNanoseconds: Self.processNanoseconds(), wallNanoseconds: now))
+        cores = max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+        last = Mutex(Sample(cpuNanoseconds: Self.processNanoseconds(), wallNanoseconds: now))
     }
 
     /// CPU in percent of all cores over the last interval.
     var percent: Double {
-        Double(self.hundredthsOfPercent.load(ordering: .relaxed)) / 100
+        Double(hundredthsOfPercent.load(ordering: .relaxed)) / 100
     }
 
     /// Ends an interval and begins the next.
@@ -91,8 +91,8 @@ final class CPUMeter: Sendable {
         guard elapsed > 0 else {
             return
         }
-        let percent = Double(used) / Double(elapsed) / Double(self.cores) * 100
-        self.hundredthsOfPercent.store(Int(min(percent, 100) * 100), ordering: .relaxed)
+        let percent = Double(used) / Double(elapsed) / Double(cores) * 100
+        hundredthsOfPercent.store(Int(min(percent, 100) * 100), ordering: .relaxed)
     }
 
     private static func processNanoseconds() -> UInt64 {
@@ -117,19 +117,19 @@ final class RequestMeter: Sendable {
     private let window: Mutex<Window>
 
     init(now: UInt64) {
-        self.window = Mutex(Window(lastSecond: now / 1_000_000_000))
+        window = Mutex(Window(lastSecond: now / 1_000_000_000))
     }
 
     func count() {
-        self.total_.add(1, ordering: .relaxed)
+        total_.add(1, ordering: .relaxed)
     }
 
-    var total: Int { self.total_.load(ordering: .relaxed) }
+    var total: Int { total_.load(ordering: .relaxed) }
 
     /// Requests a second over the last minute, counted over a whole minute even when the server is younger.
     var perSecondLastMinute: Double {
         let total = self.total
-        return self.window.withLock { Double(total - ($0.totals.first ?? 0)) / Double(Self.windowSeconds) }
+        return window.withLock { Double(total - ($0.totals.first ?? 0)) / Double(Self.windowSeconds) }
     }
 
     /// Moves the window on; called about once a second.

@@ -42,12 +42,12 @@ final class Mailbox: Sendable {
     }
 
     func connect(_ worker: NIOLoopBound<Worker>) {
-        self.state.withLock { $0.worker = worker }
+        state.withLock { $0.worker = worker }
     }
 
     /// Ends delivery; must come before the event loop is shut down.
     func close() {
-        self.state.withLock { $0 = State() }
+        state.withLock { $0 = State() }
     }
 
     /// Hands an outcome over; callable from any thread.
@@ -59,7 +59,7 @@ final class Mailbox: Sendable {
             state.deliveries.append((ticket, outcome))
             if state.deliveries.count == 1 {
                 // Under the lock, so that a box that is closed has certainly stopped using its loop.
-                self.eventLoop.execute { worker.value.deliver(self.takeAll()) }
+                eventLoop.execute { worker.value.deliver(self.takeAll()) }
             }
         }
     }
@@ -70,7 +70,7 @@ final class Mailbox: Sendable {
             guard let worker = state.worker else {
                 return
             }
-            self.eventLoop.scheduleTask(in: delay) { body(worker.value) }
+            eventLoop.scheduleTask(in: delay) { body(worker.value) }
         }
     }
 

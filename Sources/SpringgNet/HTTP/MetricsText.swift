@@ -27,13 +27,13 @@ struct MetricsText {
 
     /// A value with its labels.
     mutating func sample(_ name: String, _ labels: [(name: String, value: String)], _ value: Double) {
-        self.begin(name, labels)
+        begin(name, labels)
         self.value(value)
     }
 
     /// A value with its labels.
     mutating func sample(_ name: String, _ labels: [(name: String, value: String)], _ value: Int) {
-        self.begin(name, labels)
+        begin(name, labels)
         self.body.raw(" ")
         self.body.integer(value)
         self.body.raw("\n")
@@ -41,14 +41,14 @@ struct MetricsText {
 
     /// A family of one value without labels.
     mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
-        self.family(name, kind, help)
-        self.sample(name, [], value)
+        family(name, kind, help)
+        sample(name, [], value)
     }
 
     /// A family of one value without labels.
     mutating func single(_ name: String, _ kind: Kind, _ help: String, _ value: Int) {
-        self.family(name, kind, help)
-        self.sample(name, [], value)
+        family(name, kind, help)
+        sample(name, [], value)
     }
 
     /// A histogram of values that are divided by `divisor` to be in the unit of the name.
@@ -61,12 +61,12 @@ struct MetricsText {
         var total = 0
         for (bound, count) in zip(snapshot.bounds, snapshot.counts) {
             total += count
-            self.sample(name + "_bucket", labels + [("le", Self.text(Double(bound) / divisor))], total)
+            sample(name + "_bucket", labels + [("le", Self.text(Double(bound) / divisor))], total)
         }
         total += snapshot.counts.last ?? 0
-        self.sample(name + "_bucket", labels + [("le", "+Inf")], total)
-        self.sample(name + "_sum", labels, Double(snapshot.sum) / divisor)
-        self.sample(name + "_count", labels, total)
+        sample(name + "_bucket", labels + [("le", "+Inf")], total)
+        sample(name + "_sum", labels, Double(snapshot.sum) / divisor)
+        sample(name + "_count", labels, total)
     }
 
     private static func text(_ value: Double) -> String {
@@ -83,18 +83,18 @@ struct MetricsText {
             self.body.raw("\"")
         }
         if !labels.isEmpty {
-            self.body.raw("}")
+            body.raw("}")
         }
     }
 
     private mutating func value(_ value: Double) {
-        self.body.raw(" ")
+        body.raw(" ")
         if value.isFinite {
-            self.body.double(value)
+            body.double(value)
         } else {
-            self.body.raw(value.isNaN ? "NaN" : value > 0 ? "+Inf" : "-Inf")
+            body.raw(value.isNaN ? "NaN" : value > 0 ? "+Inf" : "-Inf")
         }
-        self.body.raw("\n")
+        body.raw("\n")
     }
 
     private static func escaped(_ text: String) -> String {

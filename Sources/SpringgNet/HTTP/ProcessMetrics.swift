@@ -17,40 +17,40 @@ struct ProcessMetrics {
         if let end = status.lastIndex(of: ")") {
             let fields = status[end...].dropFirst().split(separator: " ").map { Double($0) ?? 0 }
             if fields.count > 21 {
-                self.cpuSeconds = (fields[11] + fields[12]) / ticks
-                self.threads = Int(fields[17])
-                self.startSeconds = Self.bootSeconds + fields[19] / ticks
-                self.virtualBytes = Int(fields[20])
-                self.residentBytes = Int(fields[21]) * sysconf(Int32(_SC_PAGESIZE))
+                cpuSeconds = (fields[11] + fields[12]) / ticks
+                threads = Int(fields[17])
+                startSeconds = Self.bootSeconds + fields[19] / ticks
+                virtualBytes = Int(fields[20])
+                residentBytes = Int(fields[21]) * sysconf(Int32(_SC_PAGESIZE))
             }
         }
         var limit = rlimit()
         if getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 {
-            self.descriptorsMax = Int(clamping: limit.rlim_cur)
+            descriptorsMax = Int(clamping: limit.rlim_cur)
         }
         if let directory = opendir("/proc/self/fd") {
             while readdir(directory) != nil {
-                self.openDescriptors += 1
+                openDescriptors += 1
             }
             closedir(directory)
             // Itself, "." and "..".
-            self.openDescriptors = max(0, self.openDescriptors - 3)
+            openDescriptors = max(0, openDescriptors - 3)
         }
     }
 
     func write(to text: inout MetricsText) {
-        text.single("process_cpu_seconds_total", .counter, "Processor time, user and system.", self.cpuSeconds)
-        text.single("process_resident_memory_bytes", .gauge, "Memory in use.", self.residentBytes)
-        text.single("process_virtual_memory_bytes", .gauge, "Address space in use.", self.virtualBytes)
-        text.single("process_open_fds", .gauge, "Open file descriptors.", self.openDescriptors)
-        text.single("process_max_fds", .gauge, "File descriptors that may be open.", self.descriptorsMax)
-        text.single("process_threads", .gauge, "Threads.", self.threads)
-        text.single("process_start_time_seconds", .gauge, "Unix time of the start.", self.startSeconds)
+        text.single("process_cpu_seconds_total", .counter, "Processor time, user and system.", cpuSeconds)
+        text.single("process_resident_memory_bytes", .gauge, "Memory in use.", residentBytes)
+        text.single("process_virtual_memory_bytes", .gauge, "Address space in use.", virtualBytes)
+        text.single("process_open_fds", .gauge, "Open file descriptors.", openDescriptors)
+        text.single("process_max_fds", .gauge, "File descriptors that may be open.", descriptorsMax)
+        text.single("process_threads", .gauge, "Threads.", threads)
+        text.single("process_start_time_seconds", .gauge, "Unix time of the start.", startSeconds)
     }
 
     /// Unix time at which the machine was started.
     private static var bootSeconds: Double {
-        for line in self.read("/proc/stat").split(separator: "\n") where line.hasPrefix("btime ") {
+        for line in read("/proc/stat").split(separator: "\n") where line.hasPrefix("btime ") {
             return Double(line.dropFirst(6)) ?? 0
         }
         return 0

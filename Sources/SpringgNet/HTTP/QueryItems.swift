@@ -15,17 +15,17 @@ struct QueryItems {
             guard let value = Self.decoded(parts.count > 1 ? parts[1] : "") else {
                 throw .badRequest("malformed query: \(parts[0]) is not percent-encoded UTF-8")
             }
-            self.items.append((parts[0], value))
+            items.append((parts[0], value))
         }
     }
 
     /// The value of a name; nil when it is not there.
     func text(_ name: StaticString) -> String? {
-        guard !self.items.isEmpty else {
+        guard !items.isEmpty else {
             return nil
         }
         let name = name.description
-        return self.items.last { $0.name == name }?.value
+        return items.last { $0.name == name }?.value
     }
 
     func integer(_ name: StaticString) throws(RequestError) -> Int? {
@@ -55,7 +55,7 @@ struct QueryItems {
                 bytes.append(byte)
                 continue
             }
-            guard let high = rest.popFirst().flatMap(self.hexValue), let low = rest.popFirst().flatMap(self.hexValue)
+            guard let high = rest.popFirst().flatMap(hexValue), let low = rest.popFirst().flatMap(hexValue)
             else {
                 return nil
             }

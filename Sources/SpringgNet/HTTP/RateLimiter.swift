@@ -9,7 +9,7 @@ package struct AddressKey: Hashable, Sendable {
     let rawValue: UInt64
 
     package init(ipv4 address: UInt32) {
-        self.rawValue = Self.ipv4Marker | UInt64(address)
+        rawValue = Self.ipv4Marker | UInt64(address)
     }
 
     private static let ipv4Marker: UInt64 = 0xFFFF_FFFF_0000_0000
@@ -17,7 +17,7 @@ package struct AddressKey: Hashable, Sendable {
     /// An IPv4-mapped address (`::ffff:a.b.c.d`, what a dual-stack socket reports) counts as the IPv4 address.
     package init(ipv6Upper upper: UInt64, lower: UInt64) {
         let isMapped = upper == 0 && lower >> 32 == 0xFFFF
-        self.rawValue = isMapped ? Self.ipv4Marker | (lower & 0xFFFF_FFFF) : upper
+        rawValue = isMapped ? Self.ipv4Marker | (lower & 0xFFFF_FFFF) : upper
     }
 }
 
@@ -51,11 +51,11 @@ package struct RateLimiter: Sendable {
     package init(perSecond: Int, burst: Int, addressesMax: Int = RateLimiter.addressesMax) {
         precondition(perSecond > 0, "a rate of \(perSecond) means that there is no limiter")
         let burst = Double(burst > 0 ? burst : perSecond)
-        self.perNanosecond = Double(perSecond) / 1e9
+        perNanosecond = Double(perSecond) / 1e9
         self.burst = burst
-        self.refillNanoseconds = UInt64((burst / self.perNanosecond).rounded(.up))
-        self.capacity = addressesMax
-        self.overflow = Bucket(tokens: burst, updated: 0)
+        refillNanoseconds = UInt64((burst / perNanosecond).rounded(.up))
+        capacity = addressesMax
+        overflow = Bucket(tokens: burst, updated: 0)
     }
 
     /// Takes a token for one request.
@@ -65,25 +65,25 @@ package struct RateLimiter: Sendable {
     ///   - now: Nanoseconds of a monotonic clock.
     /// - Returns: False when the address has none left.
     package mutating func admit(_ address: AddressKey, now: UInt64) -> Bool {
-        if let known = self.buckets.index(forKey: address) {
-            return self.take(from: &self.buckets.values[known], now: now)
+        if let known = buckets.index(forKey: address) {
+            return take(from: &buckets.values[known], now: now)
         }
-        if self.buckets.count >= self.capacity {
-            self.sweep(now: now)
+        if buckets.count >= capacity {
+            sweep(now: now)
         }
-        guard self.buckets.count < self.capacity else {
-            return self.take(from: &self.overflow, now: now)
+        guard buckets.count < capacity else {
+            return take(from: &overflow, now: now)
         }
-        self.buckets[address] = Bucket(tokens: self.burst - 1, updated: now)
+        buckets[address] = Bucket(tokens: burst - 1, updated: now)
         return true
     }
 
     /// Addresses that the table holds now.
-    package var addressCount: Int { self.buckets.count }
+    package var addressCount: Int { buckets.count }
 
     private func take(from bucket: inout Bucket, now: UInt64) -> Bool {
         let elapsed = now > bucket.updated ? now - bucket.updated : 0
-        bucket.tokens = min(self.burst, bucket.tokens + Double(elapsed) * self.perNanosecond)
+        bucket.tokens = min(burst, bucket.tokens + Double(elapsed) * perNanosecond)
         bucket.updated = max(now, bucket.updated)
         guard bucket.tokens >= 1 else {
             return false
@@ -96,13 +96,13 @@ package struct RateLimiter: Sendable {
     ///
     /// Once in a quarter of the refill time at most, so that a flood cannot make every request pay for a sweep.
     private mutating func sweep(now: UInt64) {
-        guard self.lastSweep == 0 || now >= self.lastSweep + self.refillNanoseconds / 4 else {
+        guard lastSweep == 0 || now >= lastSweep + refillNanoseconds / 4 else {
             return
         }
-        self.lastSweep = now
-        self.buckets = self.buckets.filter { _, bucket in
+        lastSweep = now
+        buckets = buckets.filter { _, bucket in
             let elapsed = now > bucket.updated ? now - bucket.updated : 0
-            return bucket.tokens + Double(elapsed) * self.perNanosecond < self.burst
+            return bucket.tokens + Double(elapsed) * perNanosecond < burst
         }
     }
 }
@@ -116,6 +116,6 @@ final class RateLimiterBox: Sendable {
     }
 
     func admit(_ address: AddressKey, now: UInt64) -> Bool {
-        self.limiter.withLock { $0.admit(address, now: now) }
+        limiter.withLock { $0.admit(address, now: now) }
     }
 }

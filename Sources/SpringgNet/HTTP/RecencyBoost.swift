@@ -28,7 +28,7 @@ package struct RecencyBoost: Sendable {
 
     /// How many hits to fetch so that the best `k` after boosting are likely among them.
     package static func fetchCount(k: Int) -> Int {
-        max(k, min(k * self.fetchFactor, self.fetchMax))
+        max(k, min(k * fetchFactor, fetchMax))
     }
 
     /// - Parameters:
@@ -40,10 +40,10 @@ package struct RecencyBoost: Sendable {
             return 1
         }
         let age = now - date
-        if age < self.recentDays * CivilTime.secondsPerDay {
-            return self.recentMultiplier
+        if age < recentDays * CivilTime.secondsPerDay {
+            return recentMultiplier
         }
-        return age < self.mediumDays * CivilTime.secondsPerDay ? self.mediumMultiplier : 1
+        return age < mediumDays * CivilTime.secondsPerDay ? mediumMultiplier : 1
     }
 
     /// The score after boosting.
@@ -64,7 +64,7 @@ package struct RecencyBoost: Sendable {
 
     private func date(in metadata: UnsafeRawBufferPointer) -> Double? {
         let name: StaticString
-        switch self.field {
+        switch field {
         case .publishedDate: name = "published_date"
         case .modifiedDate: name = "modified_date"
         case .other: return nil

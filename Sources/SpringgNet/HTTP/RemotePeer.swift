@@ -7,7 +7,7 @@ struct RemotePeer: Sendable {
     let isLoopback: Bool
 
     /// What limits are counted by.
-    var key: AddressKey? { self.address.map(AddressKey.init) }
+    var key: AddressKey? { address.map(AddressKey.init) }
 
     init(_ address: SocketAddress?) {
         switch address {
@@ -29,7 +29,7 @@ struct RemotePeer: Sendable {
 
     init(_ address: ClientAddress?, isForwarded: Bool = false) {
         self.address = address
-        self.isLoopback = !isForwarded && address?.isLoopback ?? false
+        isLoopback = !isForwarded && address?.isLoopback ?? false
     }
 
     private static func load<Value: FixedWidthInteger & BitwiseCopyable>(

@@ -20,17 +20,17 @@ struct ReplicationMessage {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("vector") {
-                try self.fields.readVector(&reader, scratch)
+                try fields.readVector(&reader, scratch)
             } else if key.isNamed("vector_id") {
-                try self.fields.readID(&reader, scratch)
+                try fields.readID(&reader, scratch)
             } else if key.isNamed("metadata") {
-                self.fields.metadata = try MetadataFields(&reader)
+                fields.metadata = try MetadataFields(&reader)
             } else if key.isNamed("operation") {
-                self.operation = try Self.operation(&reader)
+                operation = try Self.operation(&reader)
             } else if key.isNamed("index_name") {
-                self.indexName = try reader.shortString()
+                indexName = try reader.shortString()
             } else if key.isNamed("dimensions") {
-                self.dimensions = try reader.takeNull() ? 0 : reader.integer()
+                dimensions = try reader.takeNull() ? 0 : reader.integer()
             } else {
                 try reader.skip()
             }
@@ -50,30 +50,30 @@ struct ReplicationMessage {
 
     /// What an error of this message is listed under.
     func subject(_ scratch: DecodeScratch) -> String {
-        guard (1...vectorIDBytesMax).contains(self.fields.idLength) else {
-            return self.indexName
+        guard (1...vectorIDBytesMax).contains(fields.idLength) else {
+            return indexName
         }
-        return String(decoding: scratch.id[..<self.fields.idLength], as: UTF8.self)
+        return String(decoding: scratch.id[..<fields.idLength], as: UTF8.self)
     }
 
     func command(_ scratch: DecodeScratch) throws(RequestError) -> Command {
-        if case .unknown(let name) = self.operation {
+        if case .unknown(let name) = operation {
             throw RequestError(.internalServerError, "unknown operation: \(name)")
         }
-        guard let index = IndexName(self.indexName) else {
-            throw .invalidIndexName(self.indexName)
+        guard let index = IndexName(indexName) else {
+            throw .invalidIndexName(indexName)
         }
-        switch self.operation {
+        switch operation {
         case .put, .unknown:
-            let id = try self.fields.id(scratch)
-            return .put(try self.fields.prepare(index: index, id: id, scratch: scratch), mustExist: false)
+            let id = try fields.id(scratch)
+            return .put(try fields.prepare(index: index, id: id, scratch: scratch), mustExist: false)
         case .delete:
-            return .delete(index: index, id: try self.fields.id(scratch))
+            return .delete(index: index, id: try fields.id(scratch))
         case .createIndex:
-            guard (1...PreparedVector.dimensionsMax).contains(self.dimensions) else {
+            guard (1...PreparedVector.dimensionsMax).contains(dimensions) else {
                 throw .badRequest("Dimensions must be positive and at most \(PreparedVector.dimensionsMax)")
             }
-            return .createIndex(name: index, dimensions: self.dimensions)
+            return .createIndex(name: index, dimensions: dimensions)
         case .deleteIndex:
             return .deleteIndex(name: index)
         }
@@ -97,10 +97,10 @@ struct ReplicationPlan: Sendable {
         let subject = message.subject(scratch)
         do throws(RequestError) {
             let command = try message.command(scratch)
-            self.add(command, subject: subject)
+            add(command, subject: subject)
             return command
         } catch {
-            self.errors.append("\(subject): \(error.text)")
+            errors.append("\(subject): \(error.text)")
             return nil
         }
     }
@@ -110,7 +110,7 @@ struct ReplicationPlan: Sendable {
         if case .deleteIndex = command {
             isIndexDeletion = true
         }
-        self.entries.append(Entry(subject: subject, isIndexDeletion: isIndexDeletion))
+        entries.append(Entry(subject: subject, isIndexDeletion: isIndexDeletion))
     }
 
     /// What went wrong with a replicated command, in the words that peers know; nil when what it wanted is so.
@@ -135,7 +135,7 @@ struct ReplicationPlan: Sendable {
 
     /// The answer to a single message.
     func answer(_ results: [Result<Receipt, CommandError>]) -> Answer {
-        for (result, entry) in zip(results, self.entries) {
+        for (result, entry) in zip(results, entries) {
             if let error = Self.failure(result, of: entry) {
                 return .failure(error)
             }
@@ -147,7 +147,7 @@ struct ReplicationPlan: Sendable {
     func batchAnswer(_ results: [Result<Receipt, CommandError>]) -> Answer {
         var errors = self.errors
         var replicated = 0
-        for (result, entry) in zip(results, self.entries) {
+        for (result, entry) in zip(results, entries) {
             if let error = Self.failure(result, of: entry) {
                 errors.append("\(entry.subject): \(error.text)")
             } else {

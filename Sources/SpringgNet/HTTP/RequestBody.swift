@@ -26,33 +26,33 @@ struct RequestBody {
         self.limit = limit
         self.budget = budget
         if let announced {
-            try self.prepare(for: announced, payingFor: announced)
+            try prepare(for: announced, payingFor: announced)
         }
     }
 
     mutating func append(_ part: ByteBuffer) throws(RequestError) {
         var part = part
-        let total = self.buffer.readableBytes + part.readableBytes
-        try self.prepare(for: total, payingFor: max(total, self.paid + Self.permitStep))
-        guard self.buffer.readableBytes > 0 else {
+        let total = buffer.readableBytes + part.readableBytes
+        try prepare(for: total, payingFor: max(total, paid + Self.permitStep))
+        guard buffer.readableBytes > 0 else {
             // Kept as it came from the socket: a body of one part is never copied.
-            self.buffer = part
+            buffer = part
             return
         }
-        if let announced, total > self.buffer.capacity {
-            self.buffer.reserveCapacity(min(max(announced, total), max(total, Self.reserveMax)))
+        if let announced, total > buffer.capacity {
+            buffer.reserveCapacity(min(max(announced, total), max(total, Self.reserveMax)))
         }
-        self.buffer.writeBuffer(&part)
+        buffer.writeBuffer(&part)
     }
 
     private mutating func prepare(for total: Int, payingFor payment: Int) throws(RequestError) {
-        guard self.limit == 0 || total <= self.limit else {
-            throw RequestError(.payloadTooLarge, "request body is larger than \(self.limit) bytes", limit: .body)
+        guard limit == 0 || total <= limit else {
+            throw RequestError(.payloadTooLarge, "request body is larger than \(limit) bytes", limit: .body)
         }
-        guard let budget, total > self.paid else {
+        guard let budget, total > paid else {
             return
         }
-        guard let permit = budget.take(payment - self.paid) else {
+        guard let permit = budget.take(payment - paid) else {
             throw RequestError(
                 .serviceUnavailable,
                 "Server busy, please retry",
@@ -60,7 +60,7 @@ struct RequestBody {
                 limit: .bodyMemory
             )
         }
-        self.permits.append(permit)
-        self.paid = payment
+        permits.append(permit)
+        paid = payment
     }
 }

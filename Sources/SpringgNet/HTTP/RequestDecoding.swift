@@ -16,8 +16,8 @@ final class DecodeScratch {
     fileprivate(set) var metadata: [UInt8] = []
 
     deinit {
-        self.floats.deallocate()
-        self.id.deallocate()
+        floats.deallocate()
+        id.deallocate()
     }
 }
 
@@ -43,11 +43,11 @@ struct VectorFields {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("vector") {
-                try self.readVector(&reader, scratch)
+                try readVector(&reader, scratch)
             } else if readsID, key.isNamed("id") {
-                try self.readID(&reader, scratch)
+                try readID(&reader, scratch)
             } else if key.isNamed("metadata") {
-                self.metadata = try MetadataFields(&reader)
+                metadata = try MetadataFields(&reader)
             } else {
                 try reader.skip()
             }
@@ -58,24 +58,24 @@ struct VectorFields {
     init() {}
 
     mutating func readID(_ reader: inout JSONReader, _ scratch: DecodeScratch) throws(JSONError) {
-        self.idLength = try reader.takeNull() ? 0 : reader.string(into: scratch.id)
+        idLength = try reader.takeNull() ? 0 : reader.string(into: scratch.id)
     }
 
     /// A number beyond float32 is an error of this vector, not of the whole body: the reader goes back to the array's
     /// start and passes over it, so that the rest of a bulk request is still read.
     mutating func readVector(_ reader: inout JSONReader, _ scratch: DecodeScratch) throws(JSONError) {
-        self.vectorCount = 0
-        self.isOutOfRange = false
+        vectorCount = 0
+        isOutOfRange = false
         if try reader.takeNull() {
             return
         }
         let start = reader
         do {
-            self.vectorCount = try reader.floats(into: scratch.floats)
+            vectorCount = try reader.floats(into: scratch.floats)
         } catch .range {
             reader = start
             try reader.skip()
-            self.isOutOfRange = true
+            isOutOfRange = true
         } catch {
             throw error
         }
@@ -83,30 +83,30 @@ struct VectorFields {
 
     /// The id that the request's body names.
     func id(_ scratch: DecodeScratch) throws(RequestError) -> VectorID {
-        guard self.idLength > 0 else {
+        guard idLength > 0 else {
             throw .idRequired
         }
-        guard self.idLength <= vectorIDBytesMax,
-            let id = VectorID(utf8: UnsafeRawBufferPointer(rebasing: scratch.id[..<self.idLength]))
+        guard idLength <= vectorIDBytesMax,
+            let id = VectorID(utf8: UnsafeRawBufferPointer(rebasing: scratch.id[..<idLength]))
         else {
-            throw .badRequest("ID is \(self.idLength) bytes long, at most \(vectorIDBytesMax) are allowed")
+            throw .badRequest("ID is \(idLength) bytes long, at most \(vectorIDBytesMax) are allowed")
         }
         return id
     }
 
     /// The numbers that the request's body names.
     func vector(_ scratch: DecodeScratch) throws(RequestError) -> UnsafeBufferPointer<Float> {
-        guard !self.isOutOfRange else {
+        guard !isOutOfRange else {
             throw .badRequest("vector holds a number that is not a finite float32")
         }
-        guard self.vectorCount > 0 else {
+        guard vectorCount > 0 else {
             throw .vectorRequired
         }
-        guard self.vectorCount <= PreparedVector.dimensionsMax else {
+        guard vectorCount <= PreparedVector.dimensionsMax else {
             let limit = PreparedVector.dimensionsMax
-            throw .badRequest("vector has \(self.vectorCount) dimensions, at most \(limit) are allowed")
+            throw .badRequest("vector has \(vectorCount) dimensions, at most \(limit) are allowed")
         }
-        return UnsafeBufferPointer(rebasing: scratch.floats[..<self.vectorCount])
+        return UnsafeBufferPointer(rebasing: scratch.floats[..<vectorCount])
     }
 
     /// Builds what the log will hold; checks everything that can be checked without the index.
@@ -155,13 +155,13 @@ struct CreateRequest {
 
     init(_ bytes: UnsafeRawBufferPointer) throws(RequestError) {
         self = try decodeBody(bytes) { reader throws(JSONError) in try CreateRequest(&reader) }
-        guard self.dimensions > 0 else {
+        guard dimensions > 0 else {
             throw .badRequest("Dimensions must be positive")
         }
-        guard self.dimensions <= PreparedVector.dimensionsMax else {
+        guard dimensions <= PreparedVector.dimensionsMax else {
             throw .badRequest("Dimensions must be at most \(PreparedVector.dimensionsMax)")
         }
-        if let refusal = self.options.refusal {
+        if let refusal = options.refusal {
             throw .badRequest(refusal)
         }
         if let name = self.quantization, name != IndexOptions.automatic {
@@ -169,7 +169,7 @@ struct CreateRequest {
                 let names = [IndexOptions.automatic] + Quantization.allCases.map(\.rawValue)
                 throw .badRequest("quantization must be one of \(names.joined(separator: ", ")), got \(name)")
             }
-            self.options.quantization = quantization
+            options.quantization = quantization
         }
     }
 
@@ -177,15 +177,15 @@ struct CreateRequest {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("dimensions") {
-                self.dimensions = try reader.takeNull() ? 0 : reader.integer()
+                dimensions = try reader.takeNull() ? 0 : reader.integer()
             } else if key.isNamed("m") {
-                self.options.m = try reader.takeNull() ? nil : reader.integer()
+                options.m = try reader.takeNull() ? nil : reader.integer()
             } else if key.isNamed("ef_construction") {
-                self.options.efConstruction = try reader.takeNull() ? nil : reader.integer()
+                options.efConstruction = try reader.takeNull() ? nil : reader.integer()
             } else if key.isNamed("ef") {
-                self.options.ef = try reader.takeNull() ? nil : reader.integer()
+                options.ef = try reader.takeNull() ? nil : reader.integer()
             } else if key.isNamed("quantization") {
-                self.quantization = try reader.takeNull() ? nil : reader.text(bytesMax: Self.quantizationBytes)
+                quantization = try reader.takeNull() ? nil : reader.text(bytesMax: Self.quantizationBytes)
             } else {
                 try reader.skip()
             }
@@ -211,7 +211,7 @@ struct SearchRequest {
         self = try decodeBody(bytes) { reader throws(JSONError) in
             try SearchRequest(&reader, scratch: scratch, fields: fields)
         }
-        try self.checkNumbers()
+        try checkNumbers()
     }
 
     /// The components in the body, everything else in the query.
@@ -220,23 +220,23 @@ struct SearchRequest {
         _ items: QueryItems,
         scratch: DecodeScratch
     ) throws(RequestError) {
-        self.fields = try RowFields(items, else: Search.usualFields)
-        self.query.readBinary(bytes, scratch)
-        self.k = try items.integer("k") ?? 0
-        self.ef = try items.integer("ef")
-        self.explains = try items.bool("explain") ?? false
-        try self.checkNumbers()
+        fields = try RowFields(items, else: Search.usualFields)
+        query.readBinary(bytes, scratch)
+        k = try items.integer("k") ?? 0
+        ef = try items.integer("ef")
+        explains = try items.bool("explain") ?? false
+        try checkNumbers()
     }
 
     /// Puts defaults in; refuses what no index can do.
     private mutating func checkNumbers() throws(RequestError) {
-        if self.k <= 0 {
-            self.k = Self.defaultK
+        if k <= 0 {
+            k = Self.defaultK
         }
-        guard self.k <= searchResultsMax else {
+        guard k <= searchResultsMax else {
             throw .badRequest("k must be at most \(searchResultsMax)")
         }
-        if let refusal = IndexOptions(ef: self.ef).refusal {
+        if let refusal = IndexOptions(ef: ef).refusal {
             throw .badRequest(refusal)
         }
     }
@@ -256,7 +256,7 @@ struct SearchRequest {
             )
         }
         let query = try self.query.vector(scratch)
-        let search = Search(k: request.k, ef: self.ef, explains: self.explains, boost: self.boost, fields: self.fields)
+        let search = Search(k: request.k, ef: ef, explains: explains, boost: boost, fields: fields)
         return (search, query)
     }
 
@@ -265,19 +265,19 @@ struct SearchRequest {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("vector") {
-                try self.query.readVector(&reader, scratch)
+                try query.readVector(&reader, scratch)
             } else if key.isNamed("k") {
-                self.k = try reader.takeNull() ? 0 : reader.integer()
+                k = try reader.takeNull() ? 0 : reader.integer()
             } else if key.isNamed("ef") {
-                self.ef = try reader.takeNull() ? nil : reader.integer()
+                ef = try reader.takeNull() ? nil : reader.integer()
             } else if key.isNamed("explain") {
-                self.explains = try reader.takeNull() ? false : reader.bool()
+                explains = try reader.takeNull() ? false : reader.bool()
             } else if key.isNamed("include_vector") {
                 self.fields.set(.vector, try reader.takeNull() ? nil : reader.bool())
             } else if key.isNamed("include_metadata") {
                 self.fields.set(.metadata, try reader.takeNull() ? nil : reader.bool())
             } else if key.isNamed("recency_boost") {
-                self.boost = try reader.takeNull() ? nil : RecencyBoost(&reader)
+                boost = try reader.takeNull() ? nil : RecencyBoost(&reader)
             } else {
                 try reader.skip()
             }
@@ -291,15 +291,15 @@ extension RecencyBoost {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("field") {
-                self.field = try reader.takeNull() ? .other : Field(&reader)
+                field = try reader.takeNull() ? .other : Field(&reader)
             } else if key.isNamed("recent_days") {
-                self.recentDays = try Self.number(&reader)
+                recentDays = try Self.number(&reader)
             } else if key.isNamed("recent_multiplier") {
-                self.recentMultiplier = try Self.number(&reader)
+                recentMultiplier = try Self.number(&reader)
             } else if key.isNamed("medium_days") {
-                self.mediumDays = try Self.number(&reader)
+                mediumDays = try Self.number(&reader)
             } else if key.isNamed("medium_multiplier") {
-                self.mediumMultiplier = try Self.number(&reader)
+                mediumMultiplier = try Self.number(&reader)
             } else {
                 try reader.skip()
             }
@@ -324,14 +324,14 @@ extension RecencyBoost.Field {
 extension JSONReader {
     /// A string of at most 256 bytes; the empty one for null and for anything longer, which no known name is.
     mutating func shortString() throws(JSONError) -> String {
-        if try self.takeNull() {
+        if try takeNull() {
             return ""
         }
         var text = ""
         var failure: JSONError?
         withUnsafeTemporaryAllocation(byteCount: 256, alignment: 1) { buffer in
             do throws(JSONError) {
-                let length = try self.string(into: buffer)
+                let length = try string(into: buffer)
                 if length <= buffer.count {
                     text = String(decoding: buffer[..<length], as: UTF8.self)
                 }

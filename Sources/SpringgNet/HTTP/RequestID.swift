@@ -5,7 +5,7 @@ package enum RequestID {
 
     /// The client's name if it is one: printable without blanks, quotes and what ends a header or a line.
     package static func accepted(_ text: String) -> Bool {
-        (1...self.bytesMax).contains(text.utf8.count) && text.utf8.allSatisfy(self.isAllowed)
+        (1...bytesMax).contains(text.utf8.count) && text.utf8.allSatisfy(isAllowed)
     }
 
     private static func isAllowed(_ byte: UInt8) -> Bool {
@@ -23,9 +23,9 @@ package enum RequestID {
 
         /// 15 hex digits: as many as a string holds without an allocation.
         mutating func next() -> String {
-            self.state &+= 0x9E37_79B9_7F4A_7C15
+            state &+= 0x9E37_79B9_7F4A_7C15
             // Steele, Lea and Flood, "Fast Splittable Pseudorandom Number Generators", 2014: one to one.
-            var mixed = self.state
+            var mixed = state
             mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
             mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
             mixed ^= mixed >> 31

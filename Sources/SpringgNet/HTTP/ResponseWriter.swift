@@ -54,7 +54,7 @@ struct ResponseWriter: Sendable {
 
     mutating func string(_ text: String) {
         var text = text
-        text.withUTF8 { self.string(UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { string(UnsafeRawBufferPointer($0)) }
     }
 
     mutating func integer(_ value: Int) {
@@ -77,25 +77,25 @@ struct ResponseWriter: Sendable {
     }
 
     mutating func bool(_ value: Bool) {
-        self.raw(value ? "true" : "false")
+        raw(value ? "true" : "false")
     }
 
     /// A finite number in the shortest form that reads back as the same float32.
     mutating func float(_ value: Float) {
-        self.number { springg_format_float(value, $0) }
+        number { springg_format_float(value, $0) }
     }
 
     /// A finite number in the shortest form that reads back as the same double.
     mutating func double(_ value: Double) {
-        self.number { springg_format_double(value, $0) }
+        number { springg_format_double(value, $0) }
     }
 
     /// The same, or null.
     mutating func optional(_ value: Double?) {
         if let value {
-            self.double(value)
+            double(value)
         } else {
-            self.raw("null")
+            raw("null")
         }
     }
 
@@ -107,7 +107,7 @@ struct ResponseWriter: Sendable {
 
     /// An array of numbers.
     mutating func floats(_ values: UnsafeBufferPointer<Float>) {
-        self.raw("[")
+        raw("[")
         if let first = values.baseAddress {
             // Written a piece at a time: what the formatter wants reserved is three times what it uses.
             let pieceMax = 1024
@@ -115,7 +115,7 @@ struct ResponseWriter: Sendable {
             while done < values.count {
                 let piece = min(pieceMax, values.count - done)
                 if done > 0 {
-                    self.raw(",")
+                    raw(",")
                 }
                 let reserve = piece * (Int(SPRINGG_NUMBER_MAX) + 1)
                 self.buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: reserve) { out in
@@ -126,21 +126,21 @@ struct ResponseWriter: Sendable {
                 done += piece
             }
         }
-        self.raw("]")
+        raw("]")
     }
 
     /// Takes back the end of a document of `Answer.success`, so that it can go on.
     mutating func reopenDocument() {
-        self.buffer.moveWriterIndex(to: self.buffer.writerIndex - "}\n".utf8.count)
+        buffer.moveWriterIndex(to: buffer.writerIndex - "}\n".utf8.count)
     }
 
     /// Writes the head in front of the body; nothing may be written after that.
     mutating func prepend(head: [UInt8]) -> ByteBuffer {
         precondition(head.count <= Self.headRoom, "a head of \(head.count) bytes has outgrown its room")
         let start = Self.headRoom - head.count
-        self.buffer.setBytes(head, at: start)
-        self.buffer.moveReaderIndex(to: start)
-        return self.buffer
+        buffer.setBytes(head, at: start)
+        buffer.moveReaderIndex(to: start)
+        return buffer
     }
 }
 
@@ -216,12 +216,12 @@ struct HeadEncoder {
     private var date: [UInt8] = []
 
     init(now: Double) {
-        self.setDate(now)
+        setDate(now)
     }
 
     /// Sets the Date header of the answers to come; called about once a second.
     mutating func setDate(_ now: Double) {
-        self.date = Array("\r\nDate: \(CivilTime.httpDate(now))".utf8)
+        date = Array("\r\nDate: \(CivilTime.httpDate(now))".utf8)
     }
 
     /// What an answer's head must know about its connection.
@@ -238,75 +238,75 @@ struct HeadEncoder {
     }
 
     mutating func encode(_ answer: Answer, _ context: Context) -> [UInt8] {
-        self.head.removeAll(keepingCapacity: true)
+        head.removeAll(keepingCapacity: true)
         if answer.status == .ok {
-            self.add("HTTP/1.1 200 OK")
+            add("HTTP/1.1 200 OK")
         } else {
-            self.add("HTTP/1.1 ")
-            self.add(answer.status.code)
-            self.add(" ")
-            self.head.append(contentsOf: answer.status.reasonPhrase.utf8)
+            add("HTTP/1.1 ")
+            add(answer.status.code)
+            add(" ")
+            head.append(contentsOf: answer.status.reasonPhrase.utf8)
         }
         switch answer.contentType {
-        case .json: self.add("\r\nContent-Type: application/json")
-        case .text: self.add("\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff")
-        case .binary: self.add("\r\nContent-Type: application/octet-stream")
-        case .metrics: self.add("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8")
-        case .page: self.head.append(contentsOf: PageHeaders.lines.utf8)
+        case .json: add("\r\nContent-Type: application/json")
+        case .text: add("\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff")
+        case .binary: add("\r\nContent-Type: application/octet-stream")
+        case .metrics: add("\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8")
+        case .page: head.append(contentsOf: PageHeaders.lines.utf8)
         case .none: ()
         }
-        self.head.append(contentsOf: self.date)
-        self.add("\r\nX-Request-Id: ")
-        self.head.append(contentsOf: context.requestID.utf8)
+        head.append(contentsOf: date)
+        add("\r\nX-Request-Id: ")
+        head.append(contentsOf: context.requestID.utf8)
         if let trace = context.trace {
-            self.add("\r\nTraceparent: ")
-            self.head.append(contentsOf: trace.description.utf8)
+            add("\r\nTraceparent: ")
+            head.append(contentsOf: trace.description.utf8)
         }
         if context.hasOrigin {
-            self.addCrossOrigin(isPreflight: answer.isPreflight)
+            addCrossOrigin(isPreflight: answer.isPreflight)
         }
         if answer.retryAfterSeconds > 0 {
-            self.add("\r\nRetry-After: ")
-            self.add(UInt(answer.retryAfterSeconds))
+            add("\r\nRetry-After: ")
+            add(UInt(answer.retryAfterSeconds))
         }
         if let allow = answer.allow {
-            self.add("\r\nAllow: ")
-            self.head.append(contentsOf: allow.utf8)
+            add("\r\nAllow: ")
+            head.append(contentsOf: allow.utf8)
         }
         if !context.keepAlive {
-            self.add("\r\nConnection: close")
+            add("\r\nConnection: close")
         } else if context.isHTTP10 {
-            self.add("\r\nConnection: keep-alive")
+            add("\r\nConnection: keep-alive")
         }
-        self.add("\r\nContent-Length: ")
-        self.add(UInt(answer.body.count))
-        self.add("\r\n\r\n")
-        return self.head
+        add("\r\nContent-Length: ")
+        add(UInt(answer.body.count))
+        add("\r\n\r\n")
+        return head
     }
 
     /// Any page may call this server: what protects it is the token, which a browser does not send by itself.
     private mutating func addCrossOrigin(isPreflight: Bool) {
-        self.add("\r\nVary: Origin\r\nAccess-Control-Allow-Origin: *")
+        add("\r\nVary: Origin\r\nAccess-Control-Allow-Origin: *")
         guard isPreflight else {
-            self.add("\r\nAccess-Control-Expose-Headers: Link, X-Request-Id")
+            add("\r\nAccess-Control-Expose-Headers: Link, X-Request-Id")
             return
         }
-        self.add("\r\nAccess-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS")
-        self.add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, Traceparent, X-Request-Id")
-        self.add(", X-Springg-After")
-        self.add("\r\nAccess-Control-Max-Age: 300")
+        add("\r\nAccess-Control-Allow-Methods: GET, POST, PUT, DELETE, OPTIONS")
+        add("\r\nAccess-Control-Allow-Headers: Accept, Authorization, Content-Type, Traceparent, X-Request-Id")
+        add(", X-Springg-After")
+        add("\r\nAccess-Control-Max-Age: 300")
     }
 
     private mutating func add(_ text: StaticString) {
-        self.head.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
+        head.append(contentsOf: UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount))
     }
 
     private mutating func add(_ value: UInt) {
         guard value >= 10 else {
-            self.head.append(UInt8(value) + 0x30)
+            head.append(UInt8(value) + 0x30)
             return
         }
-        self.add(value / 10)
-        self.head.append(UInt8(value % 10) + 0x30)
+        add(value / 10)
+        head.append(UInt8(value % 10) + 0x30)
     }
 }

@@ -122,7 +122,7 @@ package enum Router {
     private static func candidates(_ parts: [[UInt8]]) -> [Candidate]? {
         switch parts.count {
         case 1:
-            return self.rootCandidates(parts[0])
+            return rootCandidates(parts[0])
         case 2 where parts[0] == Part.api && parts[1] == Part.health:
             return [(.GET, Target(endpoint: .health))]
         case 2 where parts[0] == Part.api && parts[1] == Part.stats:
@@ -130,11 +130,11 @@ package enum Router {
         case 2 where parts[0] == Part.api && parts[1] == Part.events:
             return [(.GET, Target(endpoint: .events))]
         case 2... where parts[0] == Part.api && parts[1] == Part.indexes:
-            return self.indexCandidates(parts)
+            return indexCandidates(parts)
         case 2 where parts[0] == Part.api && parts[1] == Part.marks:
             return [(.GET, Target(endpoint: .listMarks)), (.POST, Target(endpoint: .setMark))]
         case 2... where parts[0] == Part.internal:
-            return self.internalCandidates(parts)
+            return internalCandidates(parts)
         default:
             return nil
         }
@@ -231,10 +231,10 @@ package enum Router {
         var uri = uri
         return uri.withUTF8 { bytes in
             var path = bytes[...]
-            if path.first != self.slash {
+            if path.first != slash {
                 // The absolute form, which proxies send: `http://host/path`.
-                guard let scheme = self.authorityStart(of: path),
-                    let start = path[scheme...].firstIndex(of: self.slash)
+                guard let scheme = authorityStart(of: path),
+                    let start = path[scheme...].firstIndex(of: slash)
                 else {
                     return []
                 }
@@ -242,11 +242,11 @@ package enum Router {
             }
             path = path[..<(path.firstIndex(of: UInt8(ascii: "?")) ?? path.endIndex)]
             var parts: [[UInt8]] = []
-            for part in path.dropFirst().split(separator: self.slash, omittingEmptySubsequences: false) {
-                guard parts.count < self.partsMax else {
+            for part in path.dropFirst().split(separator: slash, omittingEmptySubsequences: false) {
+                guard parts.count < partsMax else {
                     return []
                 }
-                guard let decoded = self.percentDecoded(part) else {
+                guard let decoded = percentDecoded(part) else {
                     return nil
                 }
                 parts.append(decoded)
@@ -277,7 +277,7 @@ package enum Router {
                 decoded.append(byte)
                 continue
             }
-            guard let high = rest.popFirst().flatMap(self.hexValue), let low = rest.popFirst().flatMap(self.hexValue)
+            guard let high = rest.popFirst().flatMap(hexValue), let low = rest.popFirst().flatMap(hexValue)
             else {
                 return nil
             }

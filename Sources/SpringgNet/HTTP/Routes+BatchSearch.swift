@@ -14,15 +14,15 @@ extension Worker {
     ) throws(RequestError) -> Answer? {
         let index = try self.index(target)
         // Before its body is read: turning away must stay cheap.
-        try self.requireThread()
+        try requireThread()
         let query = try connection.query()
         let isBinary = connection.mediaType == .float32
         let batch = try body.withBytes { bytes throws(RequestError) in
             isBinary
-                ? try BatchSearch(binary: bytes, query, of: index, scratch: self.scratch)
-                : try BatchSearch(bytes, query, of: index, scratch: self.scratch)
+                ? try BatchSearch(binary: bytes, query, of: index, scratch: scratch)
+                : try BatchSearch(bytes, query, of: index, scratch: scratch)
         }
-        self.offload(connection.ticket) { cancellation throws(RequestError) in try batch.run(index, cancellation) }
+        offload(connection.ticket) { cancellation throws(RequestError) in try batch.run(index, cancellation) }
         return nil
     }
 }
@@ -73,7 +73,7 @@ private struct BatchSearch: Sendable {
             throw refusal
         }
         self = batch
-        try self.requireSome()
+        try requireSome()
     }
 
     init(
@@ -88,15 +88,15 @@ private struct BatchSearch: Sendable {
         }
         for start in stride(from: 0, to: bytes.count, by: size) {
             let one = UnsafeRawBufferPointer(rebasing: bytes[start..<start + size])
-            try self.append(try SearchRequest(binary: one, query, scratch: scratch), index, scratch)
+            try append(try SearchRequest(binary: one, query, scratch: scratch), index, scratch)
         }
-        try self.requireSome()
+        try requireSome()
     }
 
     private init() {}
 
     private func requireSome() throws(RequestError) {
-        guard !self.searches.isEmpty else {
+        guard !searches.isEmpty else {
             throw .badRequest("At least one search is required")
         }
     }
@@ -106,22 +106,22 @@ private struct BatchSearch: Sendable {
         _ index: VectorIndex,
         _ scratch: DecodeScratch
     ) throws(RequestError) {
-        guard self.searches.count < Worker.batchSearchesMax else {
+        guard searches.count < Worker.batchSearchesMax else {
             throw .badRequest("at most \(Worker.batchSearchesMax) searches are allowed in one request")
         }
         do throws(RequestError) {
             let (search, query) = try request.checked(against: index, scratch)
-            self.searches.append(search)
-            self.components.append(contentsOf: query)
+            searches.append(search)
+            components.append(contentsOf: query)
         } catch {
-            throw RequestError(error.status, "search \(self.searches.count): \(error.text)", code: error.code)
+            throw RequestError(error.status, "search \(searches.count): \(error.text)", code: error.code)
         }
     }
 
     func run(_ index: VectorIndex, _ cancellation: Cancellation) throws(RequestError) -> Answer {
-        var body = ResponseWriter(capacity: 64 + self.searches.count * 2048)
+        var body = ResponseWriter(capacity: 64 + searches.count * 2048)
         body.raw(#"{"status":"success","data":["#)
-        for (place, search) in self.searches.enumerated() {
+        for (place, search) in searches.enumerated() {
             let start = place * index.dimensions
             let result = self.components.withUnsafeBufferPointer { components in
                 Result { () throws(RequestError) in

@@ -13,19 +13,19 @@ extension Worker {
         _ permit: Permit?,
         from connection: HTTPConnection
     ) throws(RequestError) -> Answer? {
-        let name = try self.indexName(target)
+        let name = try indexName(target)
         let context = self.context
         let (mailbox, ticket) = (self.mailbox, connection.ticket)
         // The records of a binary body are as long as the index's vectors.
-        let dimensions = connection.mediaType == .float32 ? try self.index(target).dimensions : nil
+        let dimensions = connection.mediaType == .float32 ? try index(target).dimensions : nil
         if body.readableBytes <= Self.inlineBulkBytesMax {
             let request = try body.withBytes { bytes throws(RequestError) in
-                try BulkRequest(bytes, index: name, binaryDimensions: dimensions, scratch: self.scratch)
+                try BulkRequest(bytes, index: name, binaryDimensions: dimensions, scratch: scratch)
             }
             return try request.submit(to: context, index: name, permit, mailbox, ticket)
         }
-        try self.requireThread()
-        self.offload(ticket) { () throws(RequestError) in
+        try requireThread()
+        offload(ticket) { () throws(RequestError) in
             let request = try body.withBytes { bytes throws(RequestError) in
                 try BulkRequest(bytes, index: name, binaryDimensions: dimensions, scratch: DecodeScratch())
             }
@@ -43,7 +43,7 @@ extension Worker {
         }
         // Before anything is sent in vain.
         let index = try self.index(target)
-        return try BulkStream(index: index.name, budget: self.context.bodyBudget)
+        return try BulkStream(index: index.name, budget: context.bodyBudget)
     }
 }
 
@@ -79,7 +79,7 @@ struct BulkRequest {
         } else {
             try self.init(json: bytes, index: index, scratch: scratch)
         }
-        guard self.plan.total > 0 else {
+        guard plan.total > 0 else {
             throw .badRequest("At least one vector is required")
         }
     }
@@ -87,10 +87,10 @@ struct BulkRequest {
     private init(_ records: BinaryRecords, index: IndexName, scratch: DecodeScratch) throws(RequestError) {
         var records = records
         while let record = try records.next() {
-            guard self.plan.total < bulkItemsMax else {
+            guard plan.total < bulkItemsMax else {
                 throw .tooManyVectors
             }
-            self.take(index: index, scratch: scratch) { () throws(RequestError) in
+            take(index: index, scratch: scratch) { () throws(RequestError) in
                 try VectorFields(record, scratch: scratch)
             }
         }
@@ -135,7 +135,7 @@ struct BulkRequest {
         scratch: DecodeScratch
     ) throws(JSONError) {
         let fields = try reader.takeNull() ? VectorFields() : VectorFields(&reader, scratch: scratch)
-        self.take(index: index, scratch: scratch) { fields }
+        take(index: index, scratch: scratch) { fields }
     }
 
     /// Takes one vector, or notes what is wrong with it.
@@ -144,19 +144,19 @@ struct BulkRequest {
         scratch: DecodeScratch,
         _ read: () throws(RequestError) -> VectorFields
     ) {
-        let position = self.plan.total
-        self.plan.total += 1
+        let position = plan.total
+        plan.total += 1
         var id: VectorID?
         do throws(RequestError) {
             let fields = try read()
             let known = try fields.id(scratch)
             id = known
-            self.commands.append(
+            commands.append(
                 .put(try fields.prepare(index: index, id: known, scratch: scratch), mustExist: false)
             )
-            self.plan.submitted.append((position, known))
+            plan.submitted.append((position, known))
         } catch {
-            self.plan.errors.append(BulkError(position: position, id: id, text: error.text))
+            plan.errors.append(BulkError(position: position, id: id, text: error.text))
         }
     }
 
@@ -171,12 +171,12 @@ struct BulkRequest {
         guard context.database.index(index) != nil else {
             throw .indexNotFound(index)
         }
-        guard !self.commands.isEmpty else {
+        guard !commands.isEmpty else {
             return self.plan.answer([])
         }
         var plan = self.plan
         plan.permit = permit
-        context.submit(self.commands, as: .bulk(plan), mailbox, ticket)
+        context.submit(commands, as: .bulk(plan), mailbox, ticket)
         return nil
     }
 }
@@ -193,7 +193,7 @@ struct BulkPlan: Sendable {
 
     func answer(_ results: [Result<Receipt, CommandError>]) -> Answer {
         var errors = self.errors
-        for (command, result) in zip(self.submitted, results) {
+        for (command, result) in zip(submitted, results) {
             if case .failure(let error) = result {
                 errors.append(BulkError(position: command.position, id: command.id, text: error.description))
             }
@@ -201,9 +201,9 @@ struct BulkPlan: Sendable {
         errors.sort { $0.position < $1.position }
         return .success { body in
             body.raw(#"{"total":"#)
-            body.integer(self.total)
+            body.integer(total)
             body.raw(#","success":"#)
-            body.integer(self.total - errors.count)
+            body.integer(total - errors.count)
             body.raw(#","failed":"#)
             body.integer(errors.count)
             body.bulkErrors(errors)
@@ -218,22 +218,22 @@ extension ResponseWriter {
         guard !errors.isEmpty else {
             return
         }
-        self.raw(#","errors":["#)
+        raw(#","errors":["#)
         for (place, error) in errors.enumerated() {
-            self.bulkError(error, isFirst: place == 0)
+            bulkError(error, isFirst: place == 0)
         }
-        self.raw("]")
+        raw("]")
     }
 
     private mutating func bulkError(_ error: BulkError, isFirst: Bool) {
-        self.raw(isFirst ? #"{"index":"# : #",{"index":"#)
-        self.integer(error.position)
+        raw(isFirst ? #"{"index":"# : #",{"index":"#)
+        integer(error.position)
         if let id = error.id {
-            self.raw(#","id":"#)
-            id.withUTF8 { self.string($0) }
+            raw(#","id":"#)
+            id.withUTF8 { string($0) }
         }
-        self.raw(#","error":"#)
-        self.string(error.text)
-        self.raw("}")
+        raw(#","error":"#)
+        string(error.text)
+        raw("}")
     }
 }

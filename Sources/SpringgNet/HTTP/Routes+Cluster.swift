@@ -7,12 +7,12 @@ extension Worker {
     /// `join`: look for nodes at an address too.
     func joinCluster(_ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let cluster = try self.cluster()
-        let address = try self.text("address", in: body)
+        let address = try text("address", in: body)
         guard let seed = NamedSeed(address, defaultPort: GossipOptions.defaultPort) else {
             throw .badRequest("invalid address: \(address) (must be name, address, name:port or [address]:port)")
         }
         // A name may take long to look up.
-        self.offload(ticket) { () throws(RequestError) in
+        offload(ticket) { () throws(RequestError) in
             do throws(ClusterService.Refusal) {
                 try cluster.join(seed)
             } catch {
@@ -25,16 +25,16 @@ extension Worker {
 
     /// `leave`: say goodbye for good.
     func leaveCluster() throws(RequestError) -> Answer {
-        try self.cluster().leave()
-        return Self.answer("left", self.context.options.gossip?.nodeName ?? "")
+        try cluster().leave()
+        return Self.answer("left", context.options.gossip?.nodeName ?? "")
     }
 
     /// `forget`: a member will not come back.
     func forgetMember(_ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let cluster = try self.cluster()
-        let name = try self.text("node", in: body)
+        let name = try text("node", in: body)
         // The list of members is written to disk.
-        self.offload(ticket) { () throws(RequestError) in
+        offload(ticket) { () throws(RequestError) in
             do throws(ClusterService.Refusal) {
                 try cluster.forget(name)
             } catch {
@@ -71,7 +71,7 @@ extension Worker {
     }
 
     private func cluster() throws(RequestError) -> ClusterService {
-        guard let cluster = self.context.options.cluster else {
+        guard let cluster = context.options.cluster else {
             throw RequestError(.serviceUnavailable, "Clustering not enabled")
         }
         return cluster

@@ -14,9 +14,9 @@ extension Worker {
         guard (1...Self.eventsMax).contains(limit) else {
             throw .badRequest("limit must be 1 to \(Self.eventsMax), got \(limit)")
         }
-        let log = self.context.database.log
+        let log = context.database.log
         // The log is read from the beginning of a segment: nothing for an event loop.
-        self.offload(connection.ticket) { () throws(RequestError) in
+        offload(connection.ticket) { () throws(RequestError) in
             do throws(LogError) {
                 return try EventList(log, limit: limit).answer
             } catch {
@@ -39,14 +39,14 @@ private struct EventList {
         while cursor.position.rawValue <= last, let record = try cursor.next() {
             var entry = ResponseWriter(capacity: 256)
             entry.event(record)
-            self.entries.append(entry)
+            entries.append(entry)
         }
     }
 
     var answer: Answer {
-        .success(capacity: 64 + self.entries.count * 256) { body in
+        .success(capacity: 64 + entries.count * 256) { body in
             body.raw("[")
-            for (place, entry) in self.entries.reversed().enumerated() {
+            for (place, entry) in entries.reversed().enumerated() {
                 if place > 0 {
                     body.raw(",")
                 }
@@ -60,45 +60,45 @@ private struct EventList {
 extension ResponseWriter {
     fileprivate mutating func event(_ record: LogRecord) {
         let envelope = record.envelope
-        self.raw(#"{"lsn":"#)
-        self.integer(Int(clamping: record.lsn.rawValue))
-        self.raw(#","time":"#)
-        self.string(envelope.version.hlc.utc)
-        self.raw(#","origin":"#)
-        self.string(envelope.origin.description)
-        self.raw(#","sequence":"#)
-        self.integer(Int(clamping: envelope.sequence.rawValue))
+        raw(#"{"lsn":"#)
+        integer(Int(clamping: record.lsn.rawValue))
+        raw(#","time":"#)
+        string(envelope.version.hlc.utc)
+        raw(#","origin":"#)
+        string(envelope.origin.description)
+        raw(#","sequence":"#)
+        integer(Int(clamping: envelope.sequence.rawValue))
         if let trace = envelope.trace {
-            self.raw(#","traceparent":"#)
-            self.string(trace.description)
+            raw(#","traceparent":"#)
+            string(trace.description)
         }
         switch envelope.event {
         case .indexCreated(let name, let dimensions, _)?:
-            self.raw(#","kind":"index_created","index":"#)
-            self.string(name)
-            self.raw(#","dimensions":"#)
-            self.integer(dimensions)
+            raw(#","kind":"index_created","index":"#)
+            string(name)
+            raw(#","dimensions":"#)
+            integer(dimensions)
         case .indexDeleted(let name)?:
-            self.raw(#","kind":"index_deleted","index":"#)
-            self.string(name)
+            raw(#","kind":"index_deleted","index":"#)
+            string(name)
         case .vectorPut(let index, let id, let vector, _)?:
-            self.raw(#","kind":"vector_put","index":"#)
-            self.string(index)
-            self.raw(#","id":"#)
-            self.string(id)
-            self.raw(#","dimensions":"#)
-            self.integer(vector.count / 4)
+            raw(#","kind":"vector_put","index":"#)
+            string(index)
+            raw(#","id":"#)
+            string(id)
+            raw(#","dimensions":"#)
+            integer(vector.count / 4)
         case .vectorDeleted(let index, let id)?:
-            self.raw(#","kind":"vector_deleted","index":"#)
-            self.string(index)
-            self.raw(#","id":"#)
-            self.string(id)
+            raw(#","kind":"vector_deleted","index":"#)
+            string(index)
+            raw(#","id":"#)
+            string(id)
         case .mark(let name)?:
-            self.raw(#","kind":"mark","name":"#)
-            self.string(name)
+            raw(#","kind":"mark","name":"#)
+            string(name)
         case nil:
-            self.raw(#","kind":"unknown""#)
+            raw(#","kind":"unknown""#)
         }
-        self.raw("}")
+        raw("}")
     }
 }

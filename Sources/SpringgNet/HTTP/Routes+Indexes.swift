@@ -14,17 +14,17 @@ extension Worker {
                 body.raw("}")
             }
         }
-        switch self.context.database.health {
+        switch context.database.health {
         case .healthy:
-            if self.context.options.replication?()?.isOutOfReach == true {
+            if context.options.replication?()?.isOutOfReach == true {
                 return answer("degraded", ReplicationStatus.outOfReachAdvice)
             }
-            if let cluster = self.context.options.cluster, let peer = cluster.diverging.first {
+            if let cluster = context.options.cluster, let peer = cluster.diverging.first {
                 // Ready all the same: both nodes see it, and which of them is right nobody knows.
-                let own = self.context.options.gossip?.nodeName ?? ""
+                let own = context.options.gossip?.nodeName ?? ""
                 return answer("degraded", ClusterService.divergenceAdvice(own, peer))
             }
-            let rows = self.context.database.rowsToLink
+            let rows = context.database.rowsToLink
             return .success { body in
                 body.raw(#"{"status":"healthy","service":"springg""#)
                 if rows > 0 {
@@ -44,7 +44,7 @@ extension Worker {
     }
 
     func listIndexes() -> Answer {
-        let indexes = self.context.database.indexes()
+        let indexes = context.database.indexes()
         return .success { body in
             body.raw("[")
             for (position, index) in indexes.enumerated() {
@@ -61,9 +61,9 @@ extension Worker {
     }
 
     func createIndex(_ target: Target, _ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
-        let name = try self.indexName(target)
+        let name = try indexName(target)
         let request = try body.withBytes { bytes throws(RequestError) in try CreateRequest(bytes) }
-        self.submit(
+        submit(
             [.createIndex(name: name, dimensions: request.dimensions, options: request.options)],
             as: .createIndex(name, dimensions: request.dimensions),
             ticket
@@ -72,13 +72,13 @@ extension Worker {
     }
 
     func deleteIndex(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
-        let name = try self.indexName(target)
-        self.submit([.deleteIndex(name: name)], as: .deleteIndex(name), ticket)
+        let name = try indexName(target)
+        submit([.deleteIndex(name: name)], as: .deleteIndex(name), ticket)
         return nil
     }
 
     func indexStats(_ target: Target) throws(RequestError) -> Answer {
-        let stats = try self.index(target).stats
+        let stats = try index(target).stats
         return .success(capacity: 512) { body in
             body.raw(#"{"name":"#)
             body.string(stats.name.description)
@@ -119,8 +119,8 @@ extension Worker {
             body.integer(stats.indexed)
             body.raw(#","unindexed":"#)
             body.integer(stats.unindexed)
-            self.write(graphOf: stats, to: &body)
-            self.write(recallOf: stats, to: &body)
+            write(graphOf: stats, to: &body)
+            write(recallOf: stats, to: &body)
             body.raw("}")
         }
     }

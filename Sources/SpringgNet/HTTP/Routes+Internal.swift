@@ -9,29 +9,29 @@ extension Worker {
     // MARK: Replication in the former program's JSON
 
     func replicate(_ body: ByteBuffer, isBatch: Bool, _ ticket: Ticket) throws(RequestError) -> Answer? {
-        guard self.context.options.clusterEnabled else {
+        guard context.options.clusterEnabled else {
             throw RequestError(.serviceUnavailable, "Replication not enabled")
         }
         var plan = ReplicationPlan()
         guard isBatch else {
             let command = try body.withBytes { bytes throws(RequestError) in
                 let message = try decodeBody(bytes) { reader throws(JSONError) in
-                    try ReplicationMessage(&reader, scratch: self.scratch)
+                    try ReplicationMessage(&reader, scratch: scratch)
                 }
-                let command = try message.command(self.scratch)
-                plan.add(command, subject: message.subject(self.scratch))
+                let command = try message.command(scratch)
+                plan.add(command, subject: message.subject(scratch))
                 return command
             }
-            self.submit([command], as: .replicate(plan), ticket)
+            submit([command], as: .replicate(plan), ticket)
             return nil
         }
         let commands = try body.withBytes { bytes throws(RequestError) in
-            try self.decodeBatch(bytes, &plan)
+            try decodeBatch(bytes, &plan)
         }
         guard !commands.isEmpty else {
             return plan.batchAnswer([])
         }
-        self.submit(commands, as: .replicateBatch(plan), ticket)
+        submit(commands, as: .replicateBatch(plan), ticket)
         return nil
     }
 
@@ -57,8 +57,8 @@ extension Worker {
                     guard count <= bulkItemsMax else {
                         throw .invalid
                     }
-                    let message = try ReplicationMessage(&reader, scratch: self.scratch)
-                    if let command = plan.command(message, self.scratch) {
+                    let message = try ReplicationMessage(&reader, scratch: scratch)
+                    if let command = plan.command(message, scratch) {
                         commands.append(command)
                     }
                 }
@@ -71,7 +71,7 @@ extension Worker {
 
     func syncManifest(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let index = try self.index(target)
-        self.offload(ticket) { () throws(RequestError) in SyncManifest.answer(index) }
+        offload(ticket) { () throws(RequestError) in SyncManifest.answer(index) }
         return nil
     }
 
@@ -84,13 +84,13 @@ extension Worker {
         else {
             throw .badRequest("Invalid block index")
         }
-        self.offload(ticket) { () throws(RequestError) in try SyncManifest.blockAnswer(index, number: number) }
+        offload(ticket) { () throws(RequestError) in try SyncManifest.blockAnswer(index, number: number) }
         return nil
     }
 
     func digestBuckets(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let (index, bits) = (try self.index(target), try DigestBuckets.bits(target.item))
-        self.offload(ticket) { () throws(RequestError) in DigestBuckets.answer(index, bits: bits) }
+        offload(ticket) { () throws(RequestError) in DigestBuckets.answer(index, bits: bits) }
         return nil
     }
 
@@ -99,7 +99,7 @@ extension Worker {
         let parts = target.item.split(separator: 0x2F, maxSplits: 1).map(Array.init)
         let bits = try DigestBuckets.bits(parts.first ?? [])
         let bucket = try DigestBuckets.bucket(parts.count > 1 ? parts[1] : [], bits: bits)
-        self.offload(ticket) { () throws(RequestError) in
+        offload(ticket) { () throws(RequestError) in
             try DigestBuckets.rowsAnswer(index, bits: bits, bucket: bucket)
         }
         return nil
@@ -109,46 +109,46 @@ extension Worker {
 
     /// The cluster as this node sees it.
     func clusterStatus(localAddress: String) throws(RequestError) -> Answer {
-        guard self.context.options.clusterEnabled else {
+        guard context.options.clusterEnabled else {
             throw RequestError(.serviceUnavailable, "Clustering not enabled")
         }
-        let (own, others) = self.clusterPeers(now: CivilTime.now(), localAddress: localAddress)
+        let (own, others) = clusterPeers(now: CivilTime.now(), localAddress: localAddress)
         var body = ResponseWriter(capacity: 1024)
         ClusterStatus(
             nodeID: own.nodeID,
-            cluster: self.context.options.cluster,
-            isOutOfReach: self.context.options.replication?()?.isOutOfReach,
-            tombstones: self.context.database.tombstones,
+            cluster: context.options.cluster,
+            isOutOfReach: context.options.replication?()?.isOutOfReach,
+            tombstones: context.database.tombstones,
             peers: ([own] + others).sorted { $0.nodeID < $1.nodeID },
-            memory: self.context.database.memory,
-            indexes: self.context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
-            requestsPerSecond: self.context.requests.perSecondLastMinute,
-            requestsTotal: self.context.requests.total
+            memory: context.database.memory,
+            indexes: context.database.indexes().map { ($0.name.description, $0.stats.memoryBytes) },
+            requestsPerSecond: context.requests.perSecondLastMinute,
+            requestsTotal: context.requests.total
         ).write(to: &body)
         return Answer(.ok, contentType: .json, body: body)
     }
 
     /// This node, and the others that gossip knows.
     func clusterPeers(now: Double, localAddress: String) -> (own: ClusterPeer, others: [ClusterPeer]) {
-        let gossip = self.context.options.gossip
-        let ownName = gossip?.nodeName ?? self.context.options.nodeID
+        let gossip = context.options.gossip
+        let ownName = gossip?.nodeName ?? context.options.nodeID
         var own = ClusterPeer(
             nodeID: ownName.isEmpty ? "local-\(localAddress)" : ownName,
             address: gossip.map { "\($0.endpoint.address)" } ?? localAddress,
-            firstSeen: self.context.started,
+            firstSeen: context.started,
             lastSeen: now
         )
-        own.vectorCount = self.context.database.vectorCount
+        own.vectorCount = context.database.vectorCount
         let members = gossip?.members ?? []
         own.state = members.first { $0.isSelf }?.member.state
-        let replication = self.context.options.replication?()
+        let replication = context.options.replication?()
         let others = members.filter { !$0.isSelf }.map { member in
             var peer = ClusterPeer(member, now: now)
             if let ours = own.state, let theirs = member.member.state {
                 peer.agreement = Agreement(ours: ours, theirs: theirs, theirLong: member.member.longState)
             }
             peer.replication = replication?.peer(member.member.name)
-            peer.divergence = self.context.options.cluster?.divergence(of: member.member.name)
+            peer.divergence = context.options.cluster?.divergence(of: member.member.name)
             return peer
         }
         return (own, others)
@@ -170,11 +170,11 @@ struct ClusterStatus {
 
     func write(to body: inout ResponseWriter) {
         body.raw("{\n  \"status\": \"success\",\n  \"data\": {\n    \"responding_node\": ")
-        body.string(self.nodeID)
+        body.string(nodeID)
         body.raw(",\n    \"cluster_size\": ")
-        body.integer(self.peers.count { $0.isLive })
+        body.integer(peers.count { $0.isLive })
         if let cluster = self.cluster {
-            self.write(membersOf: cluster, to: &body)
+            write(membersOf: cluster, to: &body)
         }
         if let isOutOfReach {
             body.raw(",\n    \"out_of_reach\": ")
@@ -185,16 +185,16 @@ struct ClusterStatus {
             }
         }
         body.raw(",\n    \"peers\": {")
-        for (position, peer) in self.peers.enumerated() {
+        for (position, peer) in peers.enumerated() {
             body.raw(position == 0 ? "\n      " : ",\n      ")
             peer.write(to: &body)
         }
         body.raw("\n    },\n    \"memory\": {\n      \"total_mb\": ")
-        self.writeMemory(to: &body)
+        writeMemory(to: &body)
         body.raw("\n    },\n    \"qps\": {\n      \"last_minute\": ")
-        body.double(self.requestsPerSecond)
+        body.double(requestsPerSecond)
         body.raw(",\n      \"total\": ")
-        body.integer(self.requestsTotal)
+        body.integer(requestsTotal)
         body.raw("\n    }\n  }\n}\n")
     }
 
@@ -222,11 +222,11 @@ struct ClusterStatus {
         }
         body.raw("]}")
         body.raw(",\n    \"tombstones\": {\"kept\": ")
-        body.integer(self.tombstones.kept)
+        body.integer(tombstones.kept)
         body.raw(", \"dropped\": ")
-        body.integer(self.tombstones.dropped)
+        body.integer(tombstones.dropped)
         body.raw(", \"events_refused\": ")
-        body.integer(self.tombstones.refused)
+        body.integer(tombstones.refused)
         body.raw("}")
         if let unready = cluster.unready {
             body.raw(",\n    \"refuses_writes\": ")
@@ -235,19 +235,19 @@ struct ClusterStatus {
     }
 
     private func writeMemory(to body: inout ResponseWriter) {
-        let (total, limit) = (self.memory.totalBytes, self.memory.limitBytes)
+        let (total, limit) = (memory.totalBytes, memory.limitBytes)
         body.double(megabytes(total))
         body.raw(",\n      \"limit_mb\": ")
         body.double(megabytes(limit))
         body.raw(",\n      \"usage_percent\": ")
         body.double(limit > 0 ? Double(total) / Double(limit) * 100 : 0)
         body.raw(",\n      \"per_index_mb\": {")
-        for (position, index) in self.indexes.enumerated() {
+        for (position, index) in indexes.enumerated() {
             body.raw(position == 0 ? "\n        " : ",\n        ")
             body.string(index.name)
             body.raw(": ")
             body.double(megabytes(index.memoryBytes))
         }
-        body.raw(self.indexes.isEmpty ? "}" : "\n      }")
+        body.raw(indexes.isEmpty ? "}" : "\n      }")
     }
 }

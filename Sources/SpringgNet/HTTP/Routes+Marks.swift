@@ -5,7 +5,7 @@ import SpringgProjections
 /// `/api/marks`: names for moments, to restore to.
 extension Worker {
     func listMarks() -> Answer {
-        let marks = self.context.database.marks
+        let marks = context.database.marks
         return .success(capacity: 64 + marks.count * 160) { body in
             body.raw("[")
             for (position, mark) in marks.enumerated() {
@@ -24,7 +24,7 @@ extension Worker {
         guard let name = MarkName(request.name) else {
             throw .badRequest("invalid name of a mark: it must be \(MarkName.rule)")
         }
-        self.submit([.mark(name, moving: request.moves)], as: .mark(name), ticket)
+        submit([.mark(name, moving: request.moves)], as: .mark(name), ticket)
         return nil
     }
 }
@@ -42,9 +42,9 @@ private struct MarkRequest {
         try reader.beginObject()
         while let key = try reader.nextKey() {
             if key.isNamed("name") {
-                self.name = try reader.shortString()
+                name = try reader.shortString()
             } else if key.isNamed("move") {
-                self.moves = try reader.takeNull() ? false : reader.bool()
+                moves = try reader.takeNull() ? false : reader.bool()
             } else {
                 try reader.skip()
             }
@@ -56,9 +56,9 @@ extension Receipt {
     /// What was written, in the form in which a restore takes it.
     func answer(forMark name: MarkName) -> Answer {
         .success { body in
-            body.mark(name.description, EventVersion(hlc: self.hlc, origin: self.origin))
+            body.mark(name.description, EventVersion(hlc: hlc, origin: origin))
             body.raw(#","event":"#)
-            body.string("\(self.origin):\(self.sequence)")
+            body.string("\(origin):\(sequence)")
             body.raw("}")
         }
     }
@@ -67,13 +67,13 @@ extension Receipt {
 extension ResponseWriter {
     /// An object that is left open.
     fileprivate mutating func mark(_ name: String, _ version: EventVersion) {
-        self.raw(#"{"name":"#)
-        self.string(name)
-        self.raw(#","time":"#)
-        self.string(version.hlc.utc)
-        self.raw(#","hlc":"#)
-        self.string(version.hlc.description)
-        self.raw(#","origin":"#)
-        self.string(version.origin.description)
+        raw(#"{"name":"#)
+        string(name)
+        raw(#","time":"#)
+        string(version.hlc.utc)
+        raw(#","hlc":"#)
+        string(version.hlc.description)
+        raw(#","origin":"#)
+        string(version.origin.description)
     }
 }

@@ -4,7 +4,7 @@ import SpringgLog
 /// What `/metrics` shows beyond this node: the archive, the members, and how far each peer is.
 extension Worker {
     func writeArchive(to text: inout MetricsText) {
-        guard let archive = self.context.options.archive?() else {
+        guard let archive = context.options.archive?() else {
             return
         }
         text.single(
@@ -54,10 +54,10 @@ extension Worker {
     }
 
     func writeCluster(to text: inout MetricsText) {
-        guard let cluster = self.context.options.cluster else {
+        guard let cluster = context.options.cluster else {
             return
         }
-        let (own, others) = self.clusterPeers(now: CivilTime.now(), localAddress: "")
+        let (own, others) = clusterPeers(now: CivilTime.now(), localAddress: "")
         text.family("springg_cluster_peers", .gauge, "Nodes that gossip knows, by what it thinks of them.")
         for status in ["alive", "suspect", "dead", "left"] {
             let count = ([own] + others).count { $0.statusWord == status }
@@ -81,7 +81,7 @@ extension Worker {
             "Every member holds everything up to this moment, and will write nothing below it.",
             Double(cluster.stable.below.milliseconds) / 1000
         )
-        if let replication = self.context.options.replication?() {
+        if let replication = context.options.replication?() {
             text.single(
                 "springg_cluster_out_of_reach",
                 .gauge,

@@ -11,18 +11,18 @@ extension Worker {
     func metricsText() -> Answer {
         var text = MetricsText()
         text.family("springg_build_info", .gauge, "The program; always 1.")
-        text.sample("springg_build_info", [("version", self.context.options.version)], 1)
-        self.writeRequests(to: &text)
-        self.writeLog(to: &text)
-        self.writeIndexes(to: &text)
-        self.writeArchive(to: &text)
-        self.writeCluster(to: &text)
+        text.sample("springg_build_info", [("version", context.options.version)], 1)
+        writeRequests(to: &text)
+        writeLog(to: &text)
+        writeIndexes(to: &text)
+        writeArchive(to: &text)
+        writeCluster(to: &text)
         ProcessMetrics().write(to: &text)
         return Answer(.ok, contentType: .metrics, body: text.body)
     }
 
     private func writeRequests(to text: inout MetricsText) {
-        let workers = self.context.metrics.all
+        let workers = context.metrics.all
         guard let first = workers.first else {
             return
         }
@@ -50,7 +50,7 @@ extension Worker {
                 text.histogram(durations, labels[number], histogram, divisor: 1e9)
             }
         }
-        if let certificates = self.context.limits.certificates {
+        if let certificates = context.limits.certificates {
             let handshakes = "springg_tls_handshakes_total"
             text.family(handshakes, .counter, "Handshakes of TLS that have ended, by what came of them.")
             for (place, result) in ["done", "failed"].enumerated() {
@@ -74,13 +74,13 @@ extension Worker {
             "springg_searches_cancelled_total",
             .counter,
             "Searches that were ended since nobody waited for them any more.",
-            self.context.metrics.cancelledSearches.load(ordering: .relaxed)
+            context.metrics.cancelledSearches.load(ordering: .relaxed)
         )
         text.single(
             "springg_work_waiting",
             .gauge,
             "Searches and other long work that wait for a thread.",
-            self.context.queue.waiting
+            context.queue.waiting
         )
         if Stage.isMeasured {
             let stages = "springg_request_cpu_seconds_total"
@@ -93,7 +93,7 @@ extension Worker {
         text.family(hits, .counter, "Requests and connections that ran into a limit.")
         for limit in Limit.allCases {
             let refused =
-                limit == .connections ? self.context.metrics.refusedConnections.load(ordering: .relaxed) : 0
+                limit == .connections ? context.metrics.refusedConnections.load(ordering: .relaxed) : 0
             text.sample(
                 hits,
                 [("limit", limit.name)],
@@ -103,7 +103,7 @@ extension Worker {
     }
 
     private func writeLog(to text: inout MetricsText) {
-        let database = self.context.database
+        let database = context.database
         let (log, disk, marks) = (database.log, database.disk, database.log.watermarks)
         text.family("springg_log_sync_duration_seconds", .histogram, "Time that the disk took to sync the log.")
         text.histogram("springg_log_sync_duration_seconds", [], log.meter.syncNanoseconds, divisor: 1e9)
@@ -147,7 +147,7 @@ extension Worker {
     }
 
     private func writeIndexes(to text: inout MetricsText) {
-        let database = self.context.database
+        let database = context.database
         let (memory, indexes) = (database.memory, database.indexes())
         let stats = indexes.map(\.stats)
         let graphs = stats.reduce(0) { $0 + $1.graphMemoryBytes }

@@ -9,7 +9,7 @@ extension Worker {
     }
 
     func apiDescription() -> Answer {
-        let version = self.context.options.version
+        let version = context.options.version
         let parts = StaticPages.description.split(separator: "VERSION", maxSplits: 1, omittingEmptySubsequences: false)
         var body = ResponseWriter(capacity: StaticPages.description.utf8.count + version.utf8.count)
         body.raw(String(parts[0]))

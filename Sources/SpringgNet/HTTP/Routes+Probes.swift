@@ -25,7 +25,7 @@ extension Worker {
     }
 
     func ready() -> Answer {
-        let reasons = self.unready
+        let reasons = unready
         guard let first = reasons.first else {
             return .success { $0.raw(#"{"ready":true}"#) }
         }
@@ -47,18 +47,18 @@ extension Worker {
     }
 
     private var unready: [Unready] {
-        guard self.context.isOpen else {
-            return [Unready(code: ErrorCode.starting.rawValue, text: self.context.startText)]
+        guard context.isOpen else {
+            return [Unready(code: ErrorCode.starting.rawValue, text: context.startText)]
         }
         var reasons: [Unready] = []
-        switch self.context.database.health {
+        switch context.database.health {
         case .healthy: ()
         case .full(let text): reasons.append(Unready(code: ErrorCode.diskFull.rawValue, text: text))
         case .readOnly(let text): reasons.append(Unready(code: ErrorCode.readOnly.rawValue, text: text))
         }
-        if self.isDraining {
+        if isDraining {
             reasons.append(Unready(code: ErrorCode.shuttingDown.rawValue, text: "the node is shutting down"))
         }
-        return reasons + self.context.options.unready.flatMap { $0() }
+        return reasons + context.options.unready.flatMap { $0() }
     }
 }

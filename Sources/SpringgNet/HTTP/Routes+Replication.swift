@@ -11,24 +11,24 @@ extension Worker {
 
     /// Takes events; the answer says what this node holds then.
     func receiveLog(_ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
-        let receiver = LogReceiver(self.context.database, self.context.options.cluster, self.mailbox, ticket)
+        let receiver = LogReceiver(context.database, context.options.cluster, mailbox, ticket)
         guard body.readableBytes <= Self.inlineBytesMax else {
-            self.offload(ticket) { () throws(RequestError) in try receiver.take(try LogReceiver.read(body)) }
+            offload(ticket) { () throws(RequestError) in try receiver.take(try LogReceiver.read(body)) }
             return nil
         }
         let message = try LogReceiver.read(body)
         // A roster is written to disk before the answer.
         guard message.sender.roster != nil else { return try receiver.take(message) }
-        self.offload(ticket) { () throws(RequestError) in try receiver.take(message) }
+        offload(ticket) { () throws(RequestError) in try receiver.take(message) }
         return nil
     }
 
     /// Gives events that the asker lacks, as many as fit one message.
     func pullLog(_ body: ByteBuffer, _ ticket: Ticket) throws(RequestError) -> Answer? {
-        let database = self.context.database
-        let name = self.context.options.cluster?.sender(withRoster: false).name ?? ""
-        let bytesMax = self.context.options.bandwidth.batchBytes
-        self.paced(ticket, bytes: bytesMax) { () throws(RequestError) in
+        let database = context.database
+        let name = context.options.cluster?.sender(withRoster: false).name ?? ""
+        let bytesMax = context.options.bandwidth.batchBytes
+        paced(ticket, bytes: bytesMax) { () throws(RequestError) in
             let question = try body.withBytes { bytes throws(RequestError) in
                 do throws(ReplicationWireError) { return try VectorMessage(bytes) } catch {
                     throw .badRequest(error.description)
@@ -51,14 +51,14 @@ extension Worker {
 
     /// The manifest of a snapshot for a new node; no bytes while it is being made.
     func snapshot() throws(RequestError) -> Answer {
-        let manifest = try self.shelf().manifest() ?? []
-        self.context.options.bandwidth.sent(manifest.count)
+        let manifest = try shelf().manifest() ?? []
+        context.options.bandwidth.sent(manifest.count)
         return .message(manifest)
     }
 
     func snapshotBlock(_ target: Target, _ ticket: Ticket) throws(RequestError) -> Answer? {
         let (shelf, hash) = (try self.shelf(), String(decoding: target.item, as: UTF8.self))
-        self.paced(ticket, bytes: Self.blockBytesExpected) { () throws(RequestError) in .message(try shelf.block(hash))
+        paced(ticket, bytes: Self.blockBytesExpected) { () throws(RequestError) in .message(try shelf.block(hash))
         }
         return nil
     }
@@ -77,9 +77,9 @@ extension Worker {
         until end: NIODeadline = .now() + Worker.paceWaitMax,
         _ work: @escaping @Sendable () throws(RequestError) -> Answer
     ) {
-        let bandwidth = self.context.options.bandwidth
+        let bandwidth = context.options.bandwidth
         guard let wait = bandwidth.reserve(bytes) else {
-            return self.offload(ticket) { () throws(RequestError) in
+            return offload(ticket) { () throws(RequestError) in
                 var sent = 0
                 defer { bandwidth.sent(sent, reserved: bytes) }
                 let answer = try work()
@@ -94,13 +94,13 @@ extension Worker {
                 "replication_bandwidth_mbps allows no more at the moment",
                 retryAfterSeconds: Int((wait / .seconds(1)).rounded(.up))
             )
-            return self.mailbox.post(ticket, .answer(.failure(error)))
+            return mailbox.post(ticket, .answer(.failure(error)))
         }
-        self.mailbox.later(pause) { $0.paced(ticket, bytes: bytes, until: end, work) }
+        mailbox.later(pause) { $0.paced(ticket, bytes: bytes, until: end, work) }
     }
 
     private func shelf() throws(RequestError) -> SnapshotShelf {
-        guard let shelf = self.context.shelf else { throw RequestError(.serviceUnavailable, "Clustering not enabled") }
+        guard let shelf = context.shelf else { throw RequestError(.serviceUnavailable, "Clustering not enabled") }
         return shelf
     }
 }

@@ -17,7 +17,7 @@ extension Worker {
         _ body: ByteBuffer,
         from connection: HTTPConnection
     ) throws(RequestError) -> Answer? {
-        let name = try self.indexName(target)
+        let name = try indexName(target)
         let items = try connection.query()
         let isBinary = connection.mediaType == .float32
         let request: SearchRequest
@@ -27,24 +27,24 @@ extension Worker {
                 guard bytes.count == index.dimensions * 4 else {
                     throw .binaryLength(bytes.count, index, isBatch: false)
                 }
-                return try SearchRequest(binary: bytes, items, scratch: self.scratch)
+                return try SearchRequest(binary: bytes, items, scratch: scratch)
             }
         } else {
             let fields = try RowFields(items, else: Search.usualFields)
             request = try body.withBytes { bytes throws(RequestError) in
-                try SearchRequest(bytes, scratch: self.scratch, fields: fields)
+                try SearchRequest(bytes, scratch: scratch, fields: fields)
             }
         }
-        guard let index = self.context.database.index(name) else {
+        guard let index = context.database.index(name) else {
             throw .indexNotFound(name)
         }
-        let (search, query) = try request.checked(against: index, self.scratch)
+        let (search, query) = try request.checked(against: index, scratch)
         if index.searchCostBytes(k: search.fetchCount, ef: search.ef) <= Self.inlineSearchBytesMax {
             return try search.run(index, query, nil)
         }
-        try self.requireThread()
+        try requireThread()
         let copy = Array(query)
-        self.offload(connection.ticket) { cancellation throws(RequestError) in
+        offload(connection.ticket) { cancellation throws(RequestError) in
             try copy.withUnsafeBufferPointer { query throws(RequestError) in
                 try search.run(index, query, cancellation)
             }
@@ -72,7 +72,7 @@ struct Search: Sendable {
     let fields: RowFields
 
     /// Rows to look for.
-    var fetchCount: Int { self.boost == nil ? self.k : RecencyBoost.fetchCount(k: self.k) }
+    var fetchCount: Int { boost == nil ? k : RecencyBoost.fetchCount(k: k) }
 
     /// What a hit has when the request does not say.
     static let usualFields: RowFields = [.score, .metadata]
@@ -84,9 +84,9 @@ struct Search: Sendable {
         _ query: UnsafeBufferPointer<Float>,
         _ cancellation: Cancellation?
     ) throws(RequestError) -> Answer {
-        var body = ResponseWriter(capacity: 64 + min(self.k, 100) * Self.hitBytes)
+        var body = ResponseWriter(capacity: 64 + min(k, 100) * Self.hitBytes)
         body.raw(#"{"status":"success","data":["#)
-        try self.write(index, query, cancellation, to: &body)
+        try write(index, query, cancellation, to: &body)
         body.raw("}\n")
         return Answer(.ok, contentType: .json, body: body)
     }
@@ -98,16 +98,16 @@ struct Search: Sendable {
         _ cancellation: Cancellation?,
         to body: inout ResponseWriter
     ) throws(RequestError) {
-        let isWhole = index.withPlannedHits(query: query, k: self.fetchCount, ef: self.ef, cancellation: cancellation) {
+        let isWhole = index.withPlannedHits(query: query, k: fetchCount, ef: ef, cancellation: cancellation) {
             hits,
             plan in
             Stage.json.measured {
                 let isWhole =
-                    self.boost.map { self.write(self.rank(hits, $0), of: hits, to: &body) }
-                    ?? self.write(hits, to: &body)
+                    boost.map { write(rank(hits, $0), of: hits, to: &body) }
+                    ?? write(hits, to: &body)
                 body.raw("]")
-                if self.explains {
-                    self.write(plan, to: &body)
+                if explains {
+                    write(plan, to: &body)
                 }
                 return isWhole
             }
@@ -152,7 +152,7 @@ struct Search: Sendable {
             return (score: RecencyBoost.boosted(score: hit.score, multiplier: multiplier), position: position)
         }
         ranked.sort { $0.score != $1.score ? $0.score > $1.score : $0.position < $1.position }
-        return ranked.prefix(self.k)
+        return ranked.prefix(k)
     }
 
     private func write(
@@ -161,7 +161,7 @@ struct Search: Sendable {
         to body: inout ResponseWriter
     ) -> Bool {
         for (place, entry) in ranked.enumerated() {
-            guard self.write(hits[entry.position], score: entry.score, isFirst: place == 0, to: &body) else {
+            guard write(hits[entry.position], score: entry.score, isFirst: place == 0, to: &body) else {
                 return false
             }
         }
@@ -170,7 +170,7 @@ struct Search: Sendable {
 
     private func write(_ hits: UnsafeBufferPointer<SearchHit>, to body: inout ResponseWriter) -> Bool {
         for (place, hit) in hits.enumerated() {
-            guard self.write(hit, score: hit.score, isFirst: place == 0, to: &body) else {
+            guard write(hit, score: hit.score, isFirst: place == 0, to: &body) else {
                 return false
             }
         }
@@ -180,21 +180,21 @@ struct Search: Sendable {
     /// - Returns: False when the answer would become too large.
     private func write(_ hit: SearchHit, score: Float, isFirst: Bool, to body: inout ResponseWriter) -> Bool {
         // Bytes of a number at most.
-        let vectorBytes = self.fields.contains(.vector) ? hit.vector.count * Int(SPRINGG_NUMBER_MAX) : 0
+        let vectorBytes = fields.contains(.vector) ? hit.vector.count * Int(SPRINGG_NUMBER_MAX) : 0
         guard body.count + hit.metadata.count + vectorBytes <= responseBytesMax else {
             return false
         }
         body.raw(isFirst ? #"{"id":"# : #",{"id":"#)
         body.string(hit.id)
-        if self.fields.contains(.score) {
+        if fields.contains(.score) {
             body.raw(#","score":"#)
             body.float(score)
         }
-        if self.fields.contains(.vector) {
+        if fields.contains(.vector) {
             body.raw(#","vector":"#)
             body.floats(hit.vector)
         }
-        if self.fields.contains(.metadata) {
+        if fields.contains(.metadata) {
             body.metadata(hit.metadata)
         }
         body.raw("}")

@@ -4,11 +4,11 @@ import SpringgProjections
 /// `/api/stats`: the node as a whole.
 extension Worker {
     func nodeStats() -> Answer {
-        let database = self.context.database
+        let database = context.database
         let (log, memory, disk) = (database.log, database.memory, database.disk)
         let watermarks = log.watermarks
         let indexes = database.indexes()
-        let archive = self.context.options.archive?()
+        let archive = context.options.archive?()
         return .success(capacity: 1024) { body in
             func field(_ name: StaticString, _ value: Int) {
                 body.raw(name)

@@ -31,7 +31,7 @@ enum PendingWrite: Sendable {
             switch (self, results[0]) {
             case (_, .failure(let error)): return .failure(RequestError(error))
             case (.mark(let name), .success(let receipt)): return receipt.answer(forMark: name)
-            default: return self.successAnswer
+            default: return successAnswer
             }
         }
     }
@@ -78,44 +78,44 @@ extension Worker {
     ) throws(RequestError) -> Answer? {
         var ticket = connection.ticket
         if target.endpoint.scope == .write || target.endpoint == .setMark {
-            ticket.ack = try self.wantedAck(connection.uri)
+            ticket.ack = try wantedAck(connection.uri)
         }
         switch target.endpoint {
-        case .health: return self.health()
-        case .live: return self.live()
-        case .ready: return self.ready()
-        case .metrics: return self.metricsText()
-        case .page: return self.page()
-        case .apiDescription: return self.apiDescription()
-        case .nodeStats: return self.nodeStats()
-        case .events: return try self.events(from: connection)
-        case .listIndexes, .internalIndexes: return self.listIndexes()
-        case .createIndex: return try self.createIndex(target, body, ticket)
-        case .deleteIndex: return try self.deleteIndex(target, ticket)
-        case .indexStats: return try self.indexStats(target)
-        case .addVector: return try self.addVector(target, body, ticket)
-        case .bulkAdd: return try self.bulkAdd(target, body, permit, from: connection)
-        case .getVector: return try self.getVector(target, connection.query())
-        case .updateVector: return try self.updateVector(target, body, ticket)
-        case .deleteVector: return try self.deleteVector(target, ticket)
-        case .search: return try self.search(target, body, from: connection)
-        case .searchBatch: return try self.searchBatch(target, body, from: connection)
-        case .listMarks: return self.listMarks()
-        case .setMark: return try self.setMark(body, ticket)
-        case .clusterStatus: return try self.clusterStatus(localAddress: connection.localAddress)
-        case .joinCluster: return try self.joinCluster(body, ticket)
-        case .leaveCluster: return try self.leaveCluster()
-        case .forgetMember: return try self.forgetMember(body, ticket)
-        case .readmit: return try self.readmit(ticket)
-        case .replicate: return try self.replicate(body, isBatch: connection.isReplicationBatch, ticket)
-        case .shipLog: return try self.receiveLog(body, ticket)
-        case .pullLog: return try self.pullLog(body, ticket)
-        case .snapshot: return try self.snapshot()
-        case .snapshotBlock: return try self.snapshotBlock(target, ticket)
-        case .syncManifest: return try self.syncManifest(target, ticket)
-        case .syncBlock: return try self.syncBlock(target, ticket)
-        case .digestBuckets: return try self.digestBuckets(target, ticket)
-        case .digestRows: return try self.digestRows(target, ticket)
+        case .health: return health()
+        case .live: return live()
+        case .ready: return ready()
+        case .metrics: return metricsText()
+        case .page: return page()
+        case .apiDescription: return apiDescription()
+        case .nodeStats: return nodeStats()
+        case .events: return try events(from: connection)
+        case .listIndexes, .internalIndexes: return listIndexes()
+        case .createIndex: return try createIndex(target, body, ticket)
+        case .deleteIndex: return try deleteIndex(target, ticket)
+        case .indexStats: return try indexStats(target)
+        case .addVector: return try addVector(target, body, ticket)
+        case .bulkAdd: return try bulkAdd(target, body, permit, from: connection)
+        case .getVector: return try getVector(target, connection.query())
+        case .updateVector: return try updateVector(target, body, ticket)
+        case .deleteVector: return try deleteVector(target, ticket)
+        case .search: return try search(target, body, from: connection)
+        case .searchBatch: return try searchBatch(target, body, from: connection)
+        case .listMarks: return listMarks()
+        case .setMark: return try setMark(body, ticket)
+        case .clusterStatus: return try clusterStatus(localAddress: connection.localAddress)
+        case .joinCluster: return try joinCluster(body, ticket)
+        case .leaveCluster: return try leaveCluster()
+        case .forgetMember: return try forgetMember(body, ticket)
+        case .readmit: return try readmit(ticket)
+        case .replicate: return try replicate(body, isBatch: connection.isReplicationBatch, ticket)
+        case .shipLog: return try receiveLog(body, ticket)
+        case .pullLog: return try pullLog(body, ticket)
+        case .snapshot: return try snapshot()
+        case .snapshotBlock: return try snapshotBlock(target, ticket)
+        case .syncManifest: return try syncManifest(target, ticket)
+        case .syncBlock: return try syncBlock(target, ticket)
+        case .digestBuckets: return try digestBuckets(target, ticket)
+        case .digestRows: return try digestRows(target, ticket)
         }
     }
 
@@ -130,8 +130,8 @@ extension Worker {
     }
 
     func index(_ target: Target) throws(RequestError) -> VectorIndex {
-        let name = try self.indexName(target)
-        guard let index = self.context.database.index(name) else {
+        let name = try indexName(target)
+        guard let index = context.database.index(name) else {
             throw .indexNotFound(name)
         }
         return index
@@ -148,13 +148,13 @@ extension Worker {
 
     /// Hands commands to the log; the answer is made when their results are back on this event loop.
     func submit(_ commands: [Command], as pending: PendingWrite, _ ticket: Ticket) {
-        self.context.submit(commands, as: pending, self.mailbox, ticket)
+        context.submit(commands, as: pending, mailbox, ticket)
     }
 
     /// Refuses work that would have to wait for a thread for too long.
     func requireThread() throws(RequestError) {
-        let limit = self.context.limits.searchWaitSeconds
-        let expected = Double(self.context.queue.expectedWaitNanoseconds) / 1e9
+        let limit = context.limits.searchWaitSeconds
+        let expected = Double(context.queue.expectedWaitNanoseconds) / 1e9
         guard limit > 0, expected > limit else {
             return
         }
@@ -169,14 +169,14 @@ extension Worker {
 
     /// Runs work that is too long for an event loop on a thread of the pool.
     func offload(_ ticket: Ticket, _ work: @escaping @Sendable () throws(RequestError) -> Answer?) {
-        self.offload(ticket) { _ throws(RequestError) in try work() }
+        offload(ticket) { _ throws(RequestError) in try work() }
     }
 
     /// The same for work that ends soon when it is cancelled: by its time-out, or since its client is gone.
     func offload(_ ticket: Ticket, _ work: @escaping @Sendable (Cancellation) throws(RequestError) -> Answer?) {
         let cancellation = Cancellation()
-        self.hold(cancellation, for: ticket)
-        let deadline = NIODeadline.now().after(self.timeouts.request)
+        hold(cancellation, for: ticket)
+        let deadline = NIODeadline.now().after(timeouts.request)
         self.context.queue.add()
         self.context.threads.submit { [mailbox, context] state in
             context.queue.take()
@@ -205,7 +205,7 @@ extension Worker {
 extension ByteBuffer {
     /// Lends the readable bytes without copying them.
     func withBytes<R>(_ body: (UnsafeRawBufferPointer) throws(RequestError) -> R) throws(RequestError) -> R {
-        let result = self.withUnsafeReadableBytes { bytes in
+        let result = withUnsafeReadableBytes { bytes in
             Result { () throws(RequestError) in try body(bytes) }
         }
         return try result.get()

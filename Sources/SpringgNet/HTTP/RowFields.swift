@@ -36,8 +36,8 @@ struct RowFields: OptionSet {
     /// Takes something in or out; nil leaves it as it is.
     mutating func set(_ field: RowFields, _ isWanted: Bool?) {
         switch isWanted {
-        case true?: self.insert(field)
-        case false?: self.remove(field)
+        case true?: insert(field)
+        case false?: remove(field)
         case nil: ()
         }
     }

@@ -62,33 +62,33 @@ final class WorkerMetrics: Sendable {
     private let places: [UInt8]
 
     init() {
-        self.places = (0..<600).map { code in
+        places = (0..<600).map { code in
             UInt8(Self.statuses.firstIndex(of: UInt(code)) ?? Self.statuses.count - 1)
         }
     }
 
     /// Connections that are open.
-    var connections: Int { self.open[0] }
+    var connections: Int { open[0] }
 
     func connected(_ change: Int) {
-        self.open.add(change, to: 0)
+        open.add(change, to: 0)
     }
 
     func shookHands(failed: Bool) {
-        self.handshakes.add(1, to: failed ? 1 : 0)
+        handshakes.add(1, to: failed ? 1 : 0)
     }
 
     func hit(_ limit: Limit) {
-        self.limits.add(1, to: limit.rawValue)
+        limits.add(1, to: limit.rawValue)
     }
 
     /// Counts an answer.
     func answered(_ endpoint: Endpoint?, status: HTTPResponseStatus, nanoseconds: Int64) {
         let number = endpoint?.rawValue ?? Self.unmatched
         let code = Int(status.code)
-        let place = code < self.places.count ? Int(self.places[code]) : Self.statuses.count - 1
-        self.durations.record(Int(nanoseconds), in: number)
-        self.answers.add(1, to: number * Self.statuses.count + place)
+        let place = code < places.count ? Int(places[code]) : Self.statuses.count - 1
+        durations.record(Int(nanoseconds), in: number)
+        answers.add(1, to: number * Self.statuses.count + place)
     }
 }
 
@@ -103,9 +103,9 @@ final class ServerMetrics: Sendable {
     /// Counts for one more event loop.
     func makeWorkerMetrics() -> WorkerMetrics {
         let metrics = WorkerMetrics()
-        self.workers.withLock { $0.append(metrics) }
+        workers.withLock { $0.append(metrics) }
         return metrics
     }
 
-    var all: [WorkerMetrics] { self.workers.withLock { $0 } }
+    var all: [WorkerMetrics] { workers.withLock { $0 } }
 }

@@ -82,7 +82,7 @@ public struct ServerOptions: Sendable {
 
     /// All secrets.
     var tokenKeys: TokenKeys {
-        TokenKeys([TokenKey(id: nil, secret: self.jwtSecret ?? "")] + self.jwtSecrets)
+        TokenKeys([TokenKey(id: nil, secret: jwtSecret ?? "")] + jwtSecrets)
     }
 
     /// Options with the defaults: no authentication, all limits on.

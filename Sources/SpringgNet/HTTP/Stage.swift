@@ -18,7 +18,7 @@ enum Stage: Int32, CaseIterable {
     }
 
     /// Processor time so far, in seconds.
-    var seconds: Double { Double(springg_stage_nanoseconds(self.rawValue)) / 1e9 }
+    var seconds: Double { Double(springg_stage_nanoseconds(rawValue)) / 1e9 }
 
     /// True when anybody wants to know.
     static var isMeasured: Bool { springg_stages_measured() }
@@ -29,7 +29,7 @@ enum Stage: Int32, CaseIterable {
         guard springg_stages_measured() else {
             return try body()
         }
-        let outer = springg_stage_enter(self.rawValue)
+        let outer = springg_stage_enter(rawValue)
         defer { _ = springg_stage_enter(outer) }
         return try body()
     }

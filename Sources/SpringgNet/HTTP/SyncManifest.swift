@@ -26,10 +26,10 @@ struct SyncManifest {
             body.raw(#","total_count":"#)
             body.integer(total)
             body.raw(#","block_size":"#)
-            body.integer(self.blockRows)
+            body.integer(blockRows)
             body.raw(#","blocks":["#)
             for (number, block) in blocks.enumerated() {
-                self.write(block, number: number, to: &body)
+                write(block, number: number, to: &body)
             }
             body.raw("]}")
         }
@@ -39,9 +39,9 @@ struct SyncManifest {
         body.raw(number == 0 ? #"{"block_index":"# : #",{"block_index":"#)
         body.integer(number)
         body.raw(#","start_id":"#)
-        body.integer(number * self.blockRows)
+        body.integer(number * blockRows)
         body.raw(#","end_id":"#)
-        body.integer(number * self.blockRows + block.rows)
+        body.integer(number * blockRows + block.rows)
         body.raw(#","hash":"#)
         body.string(block.hash)
         body.raw(#","first_key":"#)
@@ -72,7 +72,7 @@ struct SyncManifest {
             hasher.update(UnsafeRawBufferPointer(row.vector))
             hasher.update(row.metadata)
             rows += 1
-            if rows == self.blockRows {
+            if rows == blockRows {
                 finishBlock()
             }
             return true
@@ -85,15 +85,15 @@ struct SyncManifest {
 
     /// Builds the answer to a block request.
     static func blockAnswer(_ index: VectorIndex, number: Int) throws(RequestError) -> Answer {
-        let (first, overflow) = number.multipliedReportingOverflow(by: self.blockRows)
+        let (first, overflow) = number.multipliedReportingOverflow(by: blockRows)
         guard !overflow, first < index.count else {
             throw .badRequest("block index out of range")
         }
         var position = 0
         var isTooLarge = false
         var written = 0
-        let estimate = self.blockRows * (64 + index.dimensions * 12)
-        var body = ResponseWriter(capacity: min(estimate, self.blockCapacityMax))
+        let estimate = blockRows * (64 + index.dimensions * 12)
+        var body = ResponseWriter(capacity: min(estimate, blockCapacityMax))
         body.raw(#"{"status":"success","data":{"block_index":"#)
         body.integer(number)
         body.raw(#","vectors":["#)
@@ -112,7 +112,7 @@ struct SyncManifest {
             }
             body.row(row)
             written += 1
-            return written < self.blockRows
+            return written < blockRows
         }
         guard !isTooLarge else {
             throw RequestError(.internalServerError, "block is larger than \(responseBytesMax) bytes")

@@ -27,21 +27,21 @@ package struct TokenKeys: Sendable {
         for key in keys where !key.secret.isEmpty {
             let secret = Array(key.secret.utf8)
             if let id = key.id {
-                self.named[id] = secret
+                named[id] = secret
             } else {
-                self.nameless.append(secret)
+                nameless.append(secret)
             }
         }
     }
 
-    var isEmpty: Bool { self.named.isEmpty && self.nameless.isEmpty }
+    var isEmpty: Bool { named.isEmpty && nameless.isEmpty }
 
     /// What a token may be signed with.
     func candidates(for id: String?) -> [[UInt8]] {
         guard let id else {
-            return self.nameless
+            return nameless
         }
-        return self.named[id].map { [$0] } ?? []
+        return named[id].map { [$0] } ?? []
     }
 }
 
@@ -60,7 +60,7 @@ package struct IndexPatterns: Sendable, Equatable {
     }
 
     package func match(_ name: some Collection<UInt8>) -> Bool {
-        self.patterns.contains { pattern in
+        patterns.contains { pattern in
             pattern.last == UInt8(ascii: "*") ? name.starts(with: pattern.dropLast()) : name.elementsEqual(pattern)
         }
     }

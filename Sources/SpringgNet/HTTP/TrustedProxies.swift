@@ -34,10 +34,10 @@ struct ClientAddress: Sendable, Equatable {
         }
     }
 
-    var isIPv4: Bool { self.upper == 0 && self.lower >> 32 == 0xFFFF }
+    var isIPv4: Bool { upper == 0 && lower >> 32 == 0xFFFF }
 
     var isLoopback: Bool {
-        self.upper == 0 && self.lower == 1 || self.isIPv4 && UInt8(truncatingIfNeeded: self.lower >> 24) == 127
+        upper == 0 && lower == 1 || isIPv4 && UInt8(truncatingIfNeeded: lower >> 24) == 127
     }
 }
 
@@ -52,8 +52,8 @@ public struct TrustedProxies: Sendable {
 
         func contains(_ other: ClientAddress) -> Bool {
             func mask(_ bits: Int) -> UInt64 { bits <= 0 ? 0 : bits >= 64 ? .max : ~(.max >> UInt64(bits)) }
-            return (self.address.upper ^ other.upper) & mask(self.prefix) == 0
-                && (self.address.lower ^ other.lower) & mask(self.prefix - 64) == 0
+            return (address.upper ^ other.upper) & mask(prefix) == 0
+                && (address.lower ^ other.lower) & mask(prefix - 64) == 0
         }
     }
 
@@ -73,18 +73,18 @@ public struct TrustedProxies: Sendable {
             guard let prefix = parts.count > 1 ? Int(parts[1]) : bits, (0...bits).contains(prefix) else {
                 return nil
             }
-            self.networks.append(Network(address: address, prefix: prefix + 128 - bits))
+            networks.append(Network(address: address, prefix: prefix + 128 - bits))
         }
     }
 
     /// Whoever a request comes from.
     func client(_ headers: HTTPHeaders, from peer: RemotePeer) -> RemotePeer {
         let name = "x-forwarded-for"
-        guard !self.networks.isEmpty || peer.isLoopback, headers.contains(name: name), var address = peer.address else {
+        guard !networks.isEmpty || peer.isLoopback, headers.contains(name: name), var address = peer.address else {
             return peer
         }
         for text in headers[canonicalForm: name].reversed() {
-            guard self.trusts(address) else {
+            guard trusts(address) else {
                 break
             }
             guard let next = ClientAddress(text) else {
@@ -97,9 +97,9 @@ public struct TrustedProxies: Sendable {
     }
 
     /// True for one of these proxies itself.
-    func trusts(_ peer: RemotePeer) -> Bool { peer.address.map(self.trusts) ?? false }
+    func trusts(_ peer: RemotePeer) -> Bool { peer.address.map(trusts) ?? false }
 
     private func trusts(_ address: ClientAddress) -> Bool {
-        self.networks.contains { $0.contains(address) }
+        networks.contains { $0.contains(address) }
     }
 }

@@ -20,30 +20,30 @@ package final class WorkQueue: Sendable {
     }
 
     /// Pieces that wait for a thread.
-    package var waiting: Int { self.pieces.load(ordering: .relaxed) }
+    package var waiting: Int { pieces.load(ordering: .relaxed) }
 
     /// What one more piece would have to wait, as far as anybody knows.
     package var expectedWaitNanoseconds: Int {
-        let mean = self.meanNanoseconds.load(ordering: .relaxed)
-        let (sum, overflow) = self.waiting.multipliedReportingOverflow(by: mean)
-        return (overflow ? Int.max : sum) / self.threads
+        let mean = meanNanoseconds.load(ordering: .relaxed)
+        let (sum, overflow) = waiting.multipliedReportingOverflow(by: mean)
+        return (overflow ? Int.max : sum) / threads
     }
 
     /// A piece begins to wait.
     package func add() {
-        self.pieces.add(1, ordering: .relaxed)
+        pieces.add(1, ordering: .relaxed)
     }
 
     /// A piece waits no more: it begins, or is not wanted any more.
     package func take() {
-        self.pieces.subtract(1, ordering: .relaxed)
+        pieces.subtract(1, ordering: .relaxed)
     }
 
     /// A piece has taken so long.
     package func ended(nanoseconds: Int) {
         // Two that end at once may lose one of their shares: an estimate does not need it.
-        let mean = self.meanNanoseconds.load(ordering: .relaxed)
+        let mean = meanNanoseconds.load(ordering: .relaxed)
         let next = mean == 0 ? nanoseconds : mean + (nanoseconds - mean) / Self.share
-        self.meanNanoseconds.store(max(1, next), ordering: .relaxed)
+        meanNanoseconds.store(max(1, next), ordering: .relaxed)
     }
 }

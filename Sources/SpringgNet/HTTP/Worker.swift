@@ -39,7 +39,7 @@ final class ServerContext: Sendable {
         init(database: Database, options: ServerOptions) {
             self.database = database
             self.options = options
-            self.shelf = options.gossip == nil ? nil : SnapshotShelf(database)
+            shelf = options.gossip == nil ? nil : SnapshotShelf(database)
         }
     }
 
@@ -50,10 +50,10 @@ final class ServerContext: Sendable {
     let metrics = ServerMetrics()
 
     /// True once requests are served.
-    var isOpen: Bool { self.opened.load() != nil }
+    var isOpen: Bool { opened.load() != nil }
 
     /// The database; for requests that were admitted, which they are not before it is open.
-    var database: Database { self.parts.database }
+    var database: Database { parts.database }
 
     private var parts: Opened {
         guard let opened = self.opened.load() else {
@@ -63,52 +63,52 @@ final class ServerContext: Sendable {
     }
 
     /// What new nodes are seeded from, with the same condition; nil for a node that has no others.
-    var shelf: SnapshotShelf? { self.parts.shelf }
+    var shelf: SnapshotShelf? { parts.shelf }
 
     /// Ends what is being made for requests; blocking.
-    func close() { self.opened.load()?.shelf?.close() }
+    func close() { opened.load()?.shelf?.close() }
 
     /// The options, with what the parts of the node have added since the start.
-    var options: ServerOptions { self.opened.load()?.options ?? self.limits }
+    var options: ServerOptions { opened.load()?.options ?? limits }
 
     /// What the node does while it starts.
     var startText: String {
-        let percent = self.percentReplayed.load(ordering: .relaxed)
-        let fetched = self.percentFetched.load(ordering: .relaxed)
+        let percent = percentReplayed.load(ordering: .relaxed)
+        let fetched = percentFetched.load(ordering: .relaxed)
         if percent >= 0 { return "replaying the log: \(percent)%" }
         return fetched < 0 ? "opening the database" : "taking the state from the archive: \(fetched)%"
     }
 
     func fetched(percent: Int) {
-        self.percentFetched.store(percent, ordering: .relaxed)
+        percentFetched.store(percent, ordering: .relaxed)
     }
 
     func replayed(percent: Int) {
-        self.percentReplayed.store(percent, ordering: .relaxed)
+        percentReplayed.store(percent, ordering: .relaxed)
     }
 
     func open(_ database: Database, options: ServerOptions) {
-        _ = self.opened.storeIfNil(Opened(database: database, options: options))
+        _ = opened.storeIfNil(Opened(database: database, options: options))
     }
 
     init(options: ServerOptions, logger: Logger, threads: NIOThreadPool) {
         let now = NIODeadline.now().uptimeNanoseconds
-        self.limits = options
+        limits = options
         self.logger = logger
-        self.logsRequests = logger.logLevel <= .debug
+        logsRequests = logger.logLevel <= .debug
         self.threads = threads
-        self.queue = WorkQueue(threads: options.searchThreads > 0 ? options.searchThreads : System.coreCount)
-        self.limiter =
+        queue = WorkQueue(threads: options.searchThreads > 0 ? options.searchThreads : System.coreCount)
+        limiter =
             options.rateLimitPerSecond > 0
             ? RateLimiterBox(RateLimiter(perSecond: options.rateLimitPerSecond, burst: options.rateLimitBurst)) : nil
-        self.bulkPermits = options.bulkConcurrencyMax > 0 ? PermitPool(options.bulkConcurrencyMax) : nil
-        self.bodyBudget =
+        bulkPermits = options.bulkConcurrencyMax > 0 ? PermitPool(options.bulkConcurrencyMax) : nil
+        bodyBudget =
             options.bodyBytesMax > 0 ? PermitPool(max(4 * options.bodyBytesMax, Self.bodyBudgetMin)) : nil
-        self.connectionPermits = options.connectionsMax > 0 ? PermitPool(options.connectionsMax) : nil
-        self.cpu = CPUMeter(now: now)
-        self.requests = RequestMeter(now: now)
-        self.started = CivilTime.now()
-        self.acks = options.acks ?? AckTracker()
+        connectionPermits = options.connectionsMax > 0 ? PermitPool(options.connectionsMax) : nil
+        cpu = CPUMeter(now: now)
+        requests = RequestMeter(now: now)
+        started = CivilTime.now()
+        acks = options.acks ?? AckTracker()
     }
 }
 
@@ -139,67 +139,67 @@ final class Worker {
         self.measures = measures
         self.context = context
         self.mailbox = mailbox
-        self.authenticator = Authenticator(
+        authenticator = Authenticator(
             keys: context.limits.tokenKeys,
             requiresToken: context.limits.requireJWT
         )
-        self.heads = HeadEncoder(now: CivilTime.now())
-        self.timeouts = Timeouts(context.limits)
-        self.metrics = context.metrics.makeWorkerMetrics()
+        heads = HeadEncoder(now: CivilTime.now())
+        timeouts = Timeouts(context.limits)
+        metrics = context.metrics.makeWorkerMetrics()
     }
 
     // MARK: Connections
 
     /// Takes a connection into the table; returns the number under which outcomes find it.
     func add(_ connection: HTTPConnection) -> Int {
-        self.nextConnection += 1
-        self.connections[self.nextConnection] = connection
-        self.metrics.connected(1)
-        return self.nextConnection
+        nextConnection += 1
+        connections[nextConnection] = connection
+        metrics.connected(1)
+        return nextConnection
     }
 
     func remove(_ number: Int) {
-        if self.connections.removeValue(forKey: number) != nil {
-            self.metrics.connected(-1)
+        if connections.removeValue(forKey: number) != nil {
+            metrics.connected(-1)
         }
-        self.completeDrainingIfDone()
+        completeDrainingIfDone()
     }
 
     /// Hands outcomes to the connections that wait for them; those of connections that are gone are dropped.
     func deliver(_ deliveries: [Mailbox.Delivery]) {
         for (ticket, outcome) in deliveries {
-            self.connections[ticket.connection]?.complete(request: ticket.request, outcome)
+            connections[ticket.connection]?.complete(request: ticket.request, outcome)
         }
     }
 
     /// Goes on with a request that has waited.
     func resume(_ ticket: Ticket, _ error: RequestError?) {
-        self.connections[ticket.connection]?.resume(request: ticket.request, error)
+        connections[ticket.connection]?.resume(request: ticket.request, error)
     }
 
     /// Has work cancelled when the request that it is for is given up.
     func hold(_ cancellation: Cancellation, for ticket: Ticket) {
-        self.connections[ticket.connection]?.hold(cancellation)
+        connections[ticket.connection]?.hold(cancellation)
     }
 
     // MARK: Time
 
     /// Ends what has taken too long; called every `Timeouts.tick`.
     func tick() {
-        self.heads.setDate(CivilTime.now())
+        heads.setDate(CivilTime.now())
         let now = NIODeadline.now()
         // A copy: a connection that is closed leaves the table at once.
-        for connection in Array(self.connections.values) {
+        for connection in Array(connections.values) {
             connection.checkDeadlines(now)
         }
-        if self.measures {
-            self.context.acks.expire()
+        if measures {
+            context.acks.expire()
         }
         // A shorter interval than a second would measure noise.
-        if self.measures, now - self.lastMeasured >= .seconds(1) {
-            self.lastMeasured = now
-            self.context.cpu.sample(now: now.uptimeNanoseconds)
-            self.context.requests.tick(now: now.uptimeNanoseconds)
+        if measures, now - lastMeasured >= .seconds(1) {
+            lastMeasured = now
+            context.cpu.sample(now: now.uptimeNanoseconds)
+            context.requests.tick(now: now.uptimeNanoseconds)
         }
     }
 
@@ -208,28 +208,28 @@ final class Worker {
     /// Closes idle connections now and the others after their answer; the future says when none is left.
     func drain(on eventLoop: any EventLoop) -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
-        self.isDraining = true
-        self.drained = promise
-        for connection in Array(self.connections.values) {
+        isDraining = true
+        drained = promise
+        for connection in Array(connections.values) {
             connection.drain()
         }
-        self.completeDrainingIfDone()
+        completeDrainingIfDone()
         return promise.futureResult
     }
 
     /// Closes what is left.
     func closeAll() {
-        for connection in Array(self.connections.values) {
+        for connection in Array(connections.values) {
             connection.closeNow()
         }
     }
 
     private func completeDrainingIfDone() {
-        guard self.isDraining, self.connections.isEmpty else {
+        guard isDraining, connections.isEmpty else {
             return
         }
-        self.drained?.succeed()
-        self.drained = nil
+        drained?.succeed()
+        drained = nil
     }
 }
 
@@ -248,13 +248,13 @@ struct Timeouts: Sendable {
     let tick: TimeAmount
 
     init(_ options: ServerOptions) {
-        self.idle = Self.amount(options.idleTimeoutSeconds)
-        self.read = Self.amount(options.readTimeoutSeconds)
-        self.write = Self.amount(options.writeTimeoutSeconds)
-        self.request = Self.amount(options.requestTimeoutSeconds)
-        let shortest = [self.idle, self.read, self.write, self.request, Self.linger].compactMap { $0 }.min()
+        idle = Self.amount(options.idleTimeoutSeconds)
+        read = Self.amount(options.readTimeoutSeconds)
+        write = Self.amount(options.writeTimeoutSeconds)
+        request = Self.amount(options.requestTimeoutSeconds)
+        let shortest = [idle, read, write, request, Self.linger].compactMap { $0 }.min()
         let tenth = (shortest ?? Self.linger).nanoseconds / 10
-        self.tick = .nanoseconds(max(10_000_000, min(500_000_000, tenth)))
+        tick = .nanoseconds(max(10_000_000, min(500_000_000, tenth)))
     }
 
     private static func amount(_ seconds: Double) -> TimeAmount? {

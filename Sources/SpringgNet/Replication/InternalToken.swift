@@ -23,7 +23,7 @@ final class InternalToken: Sendable {
             if now < current.madeAt || now > current.madeAt + Self.lifeSeconds / 2 {
                 let claims =
                     #"{"iss":"springg","user_id":"springg-node","iat":\#(now),"exp":\#(now + Self.lifeSeconds),"permissions":["internal"]}"#
-                current = (JSONWebToken.sign(claims: claims, secret: self.secret), now)
+                current = (JSONWebToken.sign(claims: claims, secret: secret), now)
             }
             return current.text
         }

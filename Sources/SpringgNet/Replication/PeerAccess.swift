@@ -9,7 +9,7 @@ package struct PeerAccess: Sendable {
 
     /// Empty texts are none.
     package init(secret: String?, certificates: String = "", certificateName: String = "") {
-        self.token = InternalToken(secret: secret)
+        token = InternalToken(secret: secret)
         self.certificates = certificates.isEmpty ? nil : certificates
         self.certificateName = certificateName.isEmpty ? nil : certificateName
     }

@@ -26,7 +26,7 @@ final class PeerClient: Sendable {
     init(_ access: PeerAccess, connectionsMax: Int = 1, patienceSeconds: Int = 0) {
         self.access = access
         self.patienceSeconds = patienceSeconds
-        self.client = CurlClient(connectionsMax: connectionsMax, certificates: access.certificates)
+        client = CurlClient(connectionsMax: connectionsMax, certificates: access.certificates)
     }
 
     /// Sends bytes and returns those of the answer.
@@ -44,12 +44,12 @@ final class PeerClient: Sendable {
         request.headers.append(HTTPField("content-type", "application/octet-stream"))
         request.body = HTTPBody(.bytes(body))
         request.bodySent = sent
-        return try self.send(request)
+        return try send(request)
     }
 
     /// Asks for bytes.
     func get(_ path: String, from address: APIAddress, answerBytesMax: Int) throws(PeerFailure) -> [UInt8] {
-        try self.send(self.request("GET", path, to: address, answerBytesMax: answerBytesMax))
+        try send(request("GET", path, to: address, answerBytesMax: answerBytesMax))
     }
 
     /// Brings events to a peer; returns what it holds then.
@@ -58,7 +58,7 @@ final class PeerClient: Sendable {
         to address: APIAddress,
         sent: (@Sendable () -> Void)? = nil
     ) throws(PeerFailure) -> VectorMessage {
-        let answer = try self.post(
+        let answer = try post(
             "/internal/log",
             to: address,
             shipment.message,
@@ -73,15 +73,15 @@ final class PeerClient: Sendable {
     }
 
     /// Ends what is under way.
-    func close() { self.client.close() }
+    func close() { client.close() }
 
     private func request(_ method: String, _ path: String, to address: APIAddress, answerBytesMax: Int) -> HTTPRequest {
         let ip = address.node.address
         let host = ip.isIPv4 ? "\(ip)" : "[\(ip)]"
         let endpoint = HTTPEndpoint(isSecure: address.isSecure, host: host, port: Int(address.node.port))
         var request = HTTPRequest(method, endpoint, path: path)
-        request.certificateName = self.access.certificateName
-        if let token = self.access.token { request.headers.append(token.header) }
+        request.certificateName = access.certificateName
+        if let token = access.token { request.headers.append(token.header) }
         request.timeouts.connectMilliseconds = Self.connectMilliseconds
         request.timeouts.stallSeconds = Self.stallSeconds
         request.answerBytesMax = answerBytesMax
@@ -90,15 +90,15 @@ final class PeerClient: Sendable {
     }
 
     private func send(_ request: HTTPRequest) throws(PeerFailure) -> [UInt8] {
-        let deadline = time(nil) + self.patienceSeconds
+        let deadline = time(nil) + patienceSeconds
         do throws(HTTPFailure) {
-            var answer = try self.client.send(request)
+            var answer = try client.send(request)
             // It sends no more in a second than it may: a limit, and no failure.
             while answer.status == 429, let pause = answer.header("retry-after").flatMap({ UInt32($0) }),
                 time(nil) < deadline
             {
                 sleep(min(max(1, pause), Self.pauseSecondsMax))
-                answer = try self.client.send(request)
+                answer = try client.send(request)
             }
             guard answer.isSuccess else {
                 let text = String(decoding: answer.body, as: UTF8.self).prefix(Self.reasonCharactersMax)

@@ -41,33 +41,33 @@ final class PeerLink: @unchecked Sendable {
         self.cluster = cluster
         self.peer = peer
         self.report = report
-        self.client = PeerClient(access, connectionsMax: ShippingLanes.count)
-        self.reader = ShipmentReader(database.log, from: cluster.sender(withRoster: false).name)
+        client = PeerClient(access, connectionsMax: ShippingLanes.count)
+        reader = ShipmentReader(database.log, from: cluster.sender(withRoster: false).name)
     }
 
     /// Takes an exchange; its outcome is reported from the link's thread.
     func submit(_ exchange: Exchange) {
-        self.doorbell.withLock { self.queue.append(exchange) }
-        self.doorbell.ring()
+        doorbell.withLock { queue.append(exchange) }
+        doorbell.ring()
     }
 
     /// Ends the thread soon, and what is under way.
     func close() {
-        self.doorbell.withLock { self.isClosed = true }
-        self.doorbell.ring()
-        self.client.close()
+        doorbell.withLock { isClosed = true }
+        doorbell.ring()
+        client.close()
     }
 
     /// The link's thread.
     func run() {
-        while let exchange = self.next() { self.report(exchange, self.perform(exchange)) }
-        if self.hasLanes { self.lanes.close() }
+        while let exchange = next() { report(exchange, perform(exchange)) }
+        if hasLanes { lanes.close() }
     }
 
     private func next() -> Exchange? {
-        self.doorbell.withLock {
-            while self.queue.isEmpty, !self.isClosed { self.doorbell.wait(nanoseconds: nil) }
-            return self.isClosed ? nil : self.queue.removeFirst()
+        doorbell.withLock {
+            while queue.isEmpty, !isClosed { doorbell.wait(nanoseconds: nil) }
+            return isClosed ? nil : queue.removeFirst()
         }
     }
 
@@ -75,20 +75,20 @@ final class PeerLink: @unchecked Sendable {
         do {
             switch exchange.kind {
             case .ask:
-                let sender = self.cluster.sender(withRoster: true)
-                return try self.ship(.empty(from: self.database.origin, sender), to: exchange.address)
+                let sender = cluster.sender(withRoster: true)
+                return try ship(.empty(from: database.origin, sender), to: exchange.address)
             case .ship(let origins, let held, let bytesMax):
-                let shipment = try self.reader.read(origins, lacking: held, bytesMax: bytesMax)
-                guard self.mayRun, shipment.bytes >= bytesMax else {
-                    return try self.ship(shipment, to: exchange.address)
+                let shipment = try reader.read(origins, lacking: held, bytesMax: bytesMax)
+                guard mayRun, shipment.bytes >= bytesMax else {
+                    return try ship(shipment, to: exchange.address)
                 }
-                self.hasLanes = true
-                return self.lanes.run(shipment, to: exchange.address, bytesMax: bytesMax) {
+                hasLanes = true
+                return lanes.run(shipment, to: exchange.address, bytesMax: bytesMax) {
                     // What cannot be read is met again, and told, by the next exchange.
-                    try? self.reader.readOn(bytesMax: bytesMax)
+                    try? reader.readOn(bytesMax: bytesMax)
                 }
             case .pull:
-                return try self.pull(from: exchange.address)
+                return try pull(from: exchange.address)
             }
         } catch let error as PeerFailure {
             return .failed(error.text)
@@ -100,14 +100,14 @@ final class PeerLink: @unchecked Sendable {
     }
 
     private func ship(_ shipment: Shipment, to address: APIAddress) throws -> ExchangeOutcome {
-        let message = try self.client.ship(shipment, to: address)
+        let message = try client.ship(shipment, to: address)
         return .answered(message, events: shipment.events, bytes: shipment.bytes, gaps: shipment.gaps)
     }
 
     private func pull(from address: APIAddress) throws -> ExchangeOutcome {
-        var question = VectorMessage(origin: self.database.origin, vector: self.database.versionVector)
-        question.sender = self.cluster.sender(withRoster: false)
-        let answer = try self.client.post(
+        var question = VectorMessage(origin: database.origin, vector: database.versionVector)
+        question.sender = cluster.sender(withRoster: false)
+        let answer = try client.post(
             "/internal/log/pull",
             to: address,
             question.encoded,
@@ -115,8 +115,8 @@ final class PeerLink: @unchecked Sendable {
         )
         let message = try answer.withBytes { bytes throws(ReplicationWireError) in try EventsMessage(bytes) }
         let answered = Answered<ReceiveOutcome>()
-        let isAdmitted = self.cluster.admit(from: self.peer) {
-            self.database.receive(message.events) { answered.give($0) }
+        let isAdmitted = cluster.admit(from: peer) {
+            database.receive(message.events) { answered.give($0) }
         }
         guard isAdmitted else { return .failed("nothing is taken from it at the moment") }
         let outcome = answered.wait()

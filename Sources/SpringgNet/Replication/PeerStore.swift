@@ -15,8 +15,8 @@ final class PeerStore: ObjectStore {
         self.client = client
         self.address = address
         self.manifest = manifest
-        self.location = "\(address)/internal/snapshot"
-        self.manifestKey = try SnapshotManifest.key(try SnapshotManifest(decoding: manifest, from: self.location).id)
+        location = "\(address)/internal/snapshot"
+        manifestKey = try SnapshotManifest.key(try SnapshotManifest(decoding: manifest, from: location).id)
     }
 
     func get(
@@ -24,45 +24,45 @@ final class PeerStore: ObjectStore {
         _ range: ObjectRange,
         consume: (UnsafeRawBufferPointer) throws -> Void
     ) throws -> ObjectInfo {
-        guard range == .all else { throw ObjectStoreError.unsupported(self.location, "parts of objects are not given") }
+        guard range == .all else { throw ObjectStoreError.unsupported(location, "parts of objects are not given") }
         let bytes = try self.bytes(of: key)
         try bytes.withUnsafeBytes(consume)
-        return self.info(key, bytes.count)
+        return info(key, bytes.count)
     }
 
     func list(prefix: String, after start: ObjectKey?, _ body: (ObjectInfo) throws -> Bool) throws -> ListSummary {
         var summary = ListSummary()
-        guard self.manifestKey.text.hasPrefix(prefix) else { return summary }
+        guard manifestKey.text.hasPrefix(prefix) else { return summary }
         summary.objects = 1
-        _ = try body(self.info(self.manifestKey, self.manifest.count))
+        _ = try body(info(manifestKey, manifest.count))
         return summary
     }
 
-    func head(_ key: ObjectKey) throws(ObjectStoreError) -> ObjectInfo { self.info(key, try self.bytes(of: key).count) }
+    func head(_ key: ObjectKey) throws(ObjectStoreError) -> ObjectInfo { info(key, try bytes(of: key).count) }
 
     func put(_ key: ObjectKey, _ body: ObjectBody, condition: PutCondition) throws(ObjectStoreError) -> ObjectInfo {
-        throw .unsupported(self.location, "it can only be read")
+        throw .unsupported(location, "it can only be read")
     }
 
     func delete(_ keys: [ObjectKey]) throws(ObjectStoreError) {
-        throw .unsupported(self.location, "it can only be read")
+        throw .unsupported(location, "it can only be read")
     }
 
     func removeLeftovers(olderThanSeconds seconds: Int) -> Int { 0 }
 
-    func close() { self.client.close() }
+    func close() { client.close() }
 
     private func bytes(of key: ObjectKey) throws(ObjectStoreError) -> [UInt8] {
-        if key == self.manifestKey { return self.manifest }
-        guard key.text.hasPrefix("blocks/"), key.text.hasSuffix(".zst") else { throw .notFound(at: self.path(of: key)) }
+        if key == manifestKey { return manifest }
+        guard key.text.hasPrefix("blocks/"), key.text.hasSuffix(".zst") else { throw .notFound(at: path(of: key)) }
         do throws(PeerFailure) {
-            return try self.client.get(
+            return try client.get(
                 "/internal/snapshot/\(key.text.dropFirst("blocks/".utf8.count).dropLast(4))",
-                from: self.address,
+                from: address,
                 answerBytesMax: SnapshotShelf.blockBytesMax
             )
         } catch {
-            throw .unavailable(at: self.path(of: key), error.text)
+            throw .unavailable(at: path(of: key), error.text)
         }
     }
 

@@ -24,19 +24,19 @@ final class ReplicationInbox: @unchecked Sendable {
     private var items: [Item] = []
 
     func post(_ item: Item) {
-        let wasEmpty = self.doorbell.withLock {
-            self.items.append(item)
-            return self.items.count == 1
+        let wasEmpty = doorbell.withLock {
+            items.append(item)
+            return items.count == 1
         }
-        if wasEmpty { self.doorbell.ring() }
+        if wasEmpty { doorbell.ring() }
     }
 
     /// What has come, at the latest after so long.
     func take(nanoseconds: UInt64) -> [Item] {
-        self.doorbell.withLock {
-            if self.items.isEmpty { self.doorbell.wait(nanoseconds: nanoseconds) }
-            defer { self.items = [] }
-            return self.items
+        doorbell.withLock {
+            if items.isEmpty { doorbell.wait(nanoseconds: nanoseconds) }
+            defer { items = [] }
+            return items
         }
     }
 }

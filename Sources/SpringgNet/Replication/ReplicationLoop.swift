@@ -61,8 +61,8 @@ final class ReplicationLoop {
         self.members = members
         self.holds = holds
         self.bandwidth = bandwidth
-        self.startedAt = Self.now
-        self.core = Replication(
+        startedAt = Self.now
+        core = Replication(
             options: options,
             origin: database.origin,
             vector: database.versionVector,
@@ -77,22 +77,22 @@ final class ReplicationLoop {
 
     func run() {
         let database = self.database
-        self.cluster.begin { database.settle() }
-        while !self.isStopped {
-            self.core.spent(self.bandwidth.takeSent())
+        cluster.begin { database.settle() }
+        while !isStopped {
+            core.spent(bandwidth.takeSent())
             // First whom there is to ask.
-            self.perform(self.core.setPeers(self.members(), Self.now))
-            self.stand()
-            self.perform(self.core.advance(to: self.database.versionVector, Self.now))
-            self.listen()
-            self.postStatus()
+            perform(core.setPeers(members(), Self.now))
+            stand()
+            perform(core.advance(to: self.database.versionVector, Self.now))
+            listen()
+            postStatus()
             let now = Self.now
-            var pause = min(self.core.nextTick(now) - now, Self.lookInterval)
-            if !self.isListening { pause = min(pause, self.shippedAt + self.options.gather - now) }
-            for item in self.inbox.take(nanoseconds: UInt64(max(0, pause / .nanoseconds(1)))) { self.take(item) }
+            var pause = min(core.nextTick(now) - now, Self.lookInterval)
+            if !isListening { pause = min(pause, shippedAt + options.gather - now) }
+            for item in inbox.take(nanoseconds: UInt64(max(0, pause / .nanoseconds(1)))) { take(item) }
         }
-        for (link, _) in self.links.values { link.close() }
-        for (_, thread) in self.links.values { thread.join() }
+        for (link, _) in links.values { link.close() }
+        for (_, thread) in links.values { thread.join() }
     }
 
     private func take(_ item: ReplicationInbox.Item) {
@@ -100,51 +100,51 @@ final class ReplicationLoop {
         case .ended(let exchange, let outcome):
             // What a peer holds of this node's own events is compared with what this node holds, and that as it is after
             // the answer: else events that were shipped meanwhile look as if this disk had lost them.
-            self.perform(self.core.advance(to: self.database.versionVector, Self.now))
+            perform(core.advance(to: database.versionVector, Self.now))
             if case .answered(let message, _, let bytes, _) = outcome {
-                self.bandwidth.shipped(bytes)
-                self.cluster.heard(message, from: exchange.peer)
-                self.stand()
+                bandwidth.shipped(bytes)
+                cluster.heard(message, from: exchange.peer)
+                stand()
             }
-            if case .pulled(_, let refused, _) = outcome { self.cluster.note(refused, from: exchange.peer) }
-            self.perform(self.core.ended(exchange, outcome, Self.now))
-        case .originated(let origin): self.perform(self.core.originated(origin, Self.now))
-        case .held: self.perform(self.core.held(at: self.database.versionVector, Self.now))
-        case .durable: self.isListening = false
-        case .hurry: self.hurry()
+            if case .pulled(_, let refused, _) = outcome { cluster.note(refused, from: exchange.peer) }
+            perform(core.ended(exchange, outcome, Self.now))
+        case .originated(let origin): perform(core.originated(origin, Self.now))
+        case .held: perform(core.held(at: database.versionVector, Self.now))
+        case .durable: isListening = false
+        case .hurry: hurry()
         case .look: ()
-        case .heard(let peer): self.perform(self.core.heard(of: peer, Self.now))
-        case .stop: self.isStopped = true
+        case .heard(let peer): perform(core.heard(of: peer, Self.now))
+        case .stop: isStopped = true
         }
     }
 
     /// Tells the state machine how this node stands, and others how the state machine does.
     private func stand() {
-        if let standing = self.cluster.standing {
-            self.perform(self.core.stand(isForgotten: standing.isForgotten, as: standing.claim, Self.now))
+        if let standing = cluster.standing {
+            perform(core.stand(isForgotten: standing.isForgotten, as: standing.claim, Self.now))
         }
         var facts = ClusterService.ReplicationFacts()
-        facts.takesEvents = self.core.takesEvents(Self.now)
-        facts.isOriginating = self.core.phase == .originating
-        facts.hasUnsharedEvents = self.core.hasUnsharedEvents
-        facts.clock = self.core.clock
-        self.cluster.note(facts)
-        if facts.hasUnsharedEvents, !self.saidUnshared, let text = self.cluster.writeRefusal {
-            self.logger.error("No writes are taken: \(text)")
+        facts.takesEvents = core.takesEvents(Self.now)
+        facts.isOriginating = core.phase == .originating
+        facts.hasUnsharedEvents = core.hasUnsharedEvents
+        facts.clock = core.clock
+        cluster.note(facts)
+        if facts.hasUnsharedEvents, !saidUnshared, let text = cluster.writeRefusal {
+            logger.error("No writes are taken: \(text)")
         }
-        self.saidUnshared = facts.hasUnsharedEvents
+        saidUnshared = facts.hasUnsharedEvents
     }
 
     private func hurry() {
-        self.perform(self.core.advance(to: self.database.versionVector, Self.now))
-        self.perform(self.core.hurry(Self.now))
+        perform(core.advance(to: database.versionVector, Self.now))
+        perform(core.hurry(Self.now))
     }
 
     /// Wakes with the next durable record, unless a shipment has just gone: then the end of the gathering wakes it.
     private func listen() {
-        guard !self.isListening, Self.now >= self.shippedAt + self.options.gather else { return }
-        self.isListening = true
-        self.database.log.notify(whenDurable: self.database.log.watermarks.durable.next) { [inbox] in
+        guard !isListening, Self.now >= shippedAt + options.gather else { return }
+        isListening = true
+        database.log.notify(whenDurable: database.log.watermarks.durable.next) { [inbox] in
             inbox.post(.durable)
         }
     }
@@ -155,47 +155,47 @@ final class ReplicationLoop {
         for directive in directives {
             switch directive {
             case .exchange(let exchange):
-                if case .ship = exchange.kind { self.shippedAt = Self.now }
-                self.link(exchange.peer).submit(exchange)
+                if case .ship = exchange.kind { shippedAt = Self.now }
+                link(exchange.peer).submit(exchange)
             case .originate(let isNew, let reading):
                 self.database.originate(underNewOrigin: isNew, after: reading) { [inbox, database] failure in
                     inbox.post(.originated(failure == nil ? database.origin : nil))
                 }
             case .hold:
-                let text = self.cluster.writeRefusal ?? "this node was forgotten (springg cluster forget)"
+                let text = cluster.writeRefusal ?? "this node was forgotten (springg cluster forget)"
                 self.database.holdCommands(text) { [inbox] in inbox.post(.held) }
-                self.logger.warning("No writes are taken: \(text)")
+                logger.warning("No writes are taken: \(text)")
             case .rejoin:
-                self.cluster.rejoin()
-                self.stand()
+                cluster.rejoin()
+                stand()
             case .event(let event):
-                self.note(event)
+                note(event)
             }
         }
     }
 
     private func link(_ peer: String) -> PeerLink {
-        if let link = self.links[peer]?.link { return link }
-        let mayRun = self.options.bytesPerSecond == nil
-        let link = PeerLink(self.database, access: self.access, mayRun: mayRun, self.cluster, peer: peer) {
+        if let link = links[peer]?.link { return link }
+        let mayRun = options.bytesPerSecond == nil
+        let link = PeerLink(database, access: access, mayRun: mayRun, cluster, peer: peer) {
             [inbox] exchange, outcome in
             inbox.post(.ended(exchange, outcome))
         }
-        self.links[peer] = (link, WriterThread(name: "springg-peer") { link.run() })
+        links[peer] = (link, WriterThread(name: "springg-peer") { link.run() })
         return link
     }
 
     private func note(_ event: ReplicationEvent) {
         switch event {
         case .holds(let peer, let vector):
-            self.heardAt[peer] = Self.now
-            self.holds(peer, vector)
+            heardAt[peer] = Self.now
+            holds(peer, vector)
         case .reachable(let peer):
-            self.logger.info("Peer answers again", metadata: ["peer": "\(peer)"])
+            logger.info("Peer answers again", metadata: ["peer": "\(peer)"])
         case .unreachable(let peer, let reason):
-            self.logger.warning("Peer does not answer: \(reason)", metadata: ["peer": "\(peer)"])
+            logger.warning("Peer does not answer: \(reason)", metadata: ["peer": "\(peer)"])
         case .diverged(let origin, let peer):
-            self.logger.error(
+            logger.error(
                 """
                 Two histories of one origin: a data directory was copied and both copies were used. \
                 Events of this origin no longer go between the two nodes; remove the data of one of them and start it anew
@@ -203,7 +203,7 @@ final class ReplicationLoop {
                 metadata: ["peer": "\(peer)", "origin": "\(origin)"]
             )
         case .belowHorizon(let origin, let sequence, let peer):
-            self.logger.error(
+            logger.error(
                 """
                 A peer does not take events of this node's log, which are older than deletions that it has dropped: they could bring \
                 back what was deleted. Nothing of that origin goes there any more; export what only this node has, and import it there
@@ -211,16 +211,16 @@ final class ReplicationLoop {
                 metadata: ["peer": "\(peer)", "origin": "\(origin)", "sequence": "\(sequence)"]
             )
         case .peerOutOfReach(let peer):
-            self.logger.warning(
+            logger.warning(
                 "Peer lacks events that are no longer in this log: it has to be seeded anew",
                 metadata: ["peer": "\(peer)"]
             )
         case .outOfReach(let peer):
-            guard !self.isOutOfReach else { return }
-            self.isOutOfReach = true
-            self.logger.error("\(ReplicationStatus.outOfReachAdvice)", metadata: ["peer": "\(peer)"])
+            guard !isOutOfReach else { return }
+            isOutOfReach = true
+            logger.error("\(ReplicationStatus.outOfReachAdvice)", metadata: ["peer": "\(peer)"])
         case .restored(let peer):
-            self.logger.warning(
+            logger.warning(
                 "Events that this node had written and its disk had lost came back from a peer",
                 metadata: ["peer": "\(peer)"]
             )
@@ -231,36 +231,36 @@ final class ReplicationLoop {
 
     private func postStatus() {
         let now = Self.now
-        let (isOriginating, isExpelled) = (self.core.phase == .originating, self.core.phase == .expelled)
+        let (isOriginating, isExpelled) = (core.phase == .originating, core.phase == .expelled)
         // What is decided when the time for answers is over has been decided a look later.
         var isAwaitingOthers = false
-        if case .asking(let until?) = self.core.phase { isAwaitingOthers = now > until + Self.lookInterval }
-        let said = self.board.status
+        if case .asking(let until?) = core.phase { isAwaitingOthers = now > until + Self.lookInterval }
+        let said = board.status
         let isNews = said.isOriginating != isOriginating || said.isExpelled != isExpelled
-        guard now >= self.postedAt + Self.lookInterval || isNews else {
+        guard now >= postedAt + Self.lookInterval || isNews else {
             return
         }
-        self.postedAt = now
-        let peers = self.core.allPeers
+        postedAt = now
+        let peers = core.allPeers
         let known = Set(peers.map(\.name))
-        for (name, entry) in self.links where !known.contains(name) {
+        for (name, entry) in links where !known.contains(name) {
             // Its thread ends by itself.
             entry.link.close()
-            self.links[name] = nil
+            links[name] = nil
         }
         var status = ReplicationStatus()
         status.isOriginating = isOriginating
         status.isExpelled = isExpelled
         status.isAwaitingOthers = isAwaitingOthers
-        self.isOutOfReach = self.core.isOutOfReach
-        status.isOutOfReach = self.isOutOfReach
-        let horizon = self.cluster.lookForHorizon(self.database, peers: peers.map(\.name))
-        if now >= self.forgotAt + Self.forgetInterval {
-            self.forgotAt = now
-            self.database.forgetDeleted(below: horizon)
+        isOutOfReach = core.isOutOfReach
+        status.isOutOfReach = isOutOfReach
+        let horizon = cluster.lookForHorizon(database, peers: peers.map(\.name))
+        if now >= forgotAt + Self.forgetInterval {
+            forgotAt = now
+            database.forgetDeleted(below: horizon)
         }
         status.peers = peers.map { peer in
-            let lag = self.core.lag(of: peer, now)
+            let lag = core.lag(of: peer, now)
             return ReplicationStatus.Peer(
                 name: peer.name,
                 address: peer.address,
@@ -275,15 +275,15 @@ final class ReplicationLoop {
                 isOutOfReach: peer.isOutOfReach
             )
         }
-        status.shipped = self.shippedFloor(peers, now)
-        self.database.hold(shipped: status.shipped)
-        self.board.post(status)
+        status.shipped = shippedFloor(peers, now)
+        database.hold(shipped: status.shipped)
+        board.post(status)
     }
 
     /// What every peer holds that was heard of lately: the log may be shortened up to there.
     private func shippedFloor(_ peers: [ReplicationPeer], _ now: Duration) -> LSN? {
-        peers.filter { now < (self.heardAt[$0.name] ?? self.startedAt) + Self.keptFor }
-            .map { peer in peer.held.map { self.database.log.floor(heldBy: $0) } ?? .zero }
+        peers.filter { now < (heardAt[$0.name] ?? startedAt) + Self.keptFor }
+            .map { peer in peer.held.map { database.log.floor(heldBy: $0) } ?? .zero }
             .min()
     }
 }

@@ -39,7 +39,7 @@ package final class ReplicationService: Sendable {
         database.log.keepTail(bytesMax: Self.tailBytes)
         let (inbox, board) = (self.inbox, StatusBoard())
         self.board = board
-        self.thread = WriterThread(name: "springg-replica") {
+        thread = WriterThread(name: "springg-replica") {
             let loop = ReplicationLoop(
                 database,
                 options,
@@ -58,13 +58,13 @@ package final class ReplicationService: Sendable {
     }
 
     /// How it goes; at most a fraction of a second old.
-    package var status: ReplicationStatus { self.board.status }
+    package var status: ReplicationStatus { board.status }
 
     /// Ships what is durable at once: somebody waits for it.
-    package func hurry() { self.inbox.post(.hurry) }
+    package func hurry() { inbox.post(.hurry) }
 
     /// Looks at once who the others are.
-    package func look() { self.inbox.post(.look) }
+    package func look() { inbox.post(.look) }
 
     /// A peer was heard of by another way: the next attempt to reach it need not wait any longer.
     package func heard(of peer: String) {
@@ -76,8 +76,8 @@ package final class ReplicationService: Sendable {
     ///
     /// Blocking.
     package func waitUntilOriginating(seconds: Double) -> Bool {
-        _ = self.board.wait(seconds: seconds) { $0.isOriginating || $0.isExpelled || $0.isAwaitingOthers }
-        let status = self.board.status
+        _ = board.wait(seconds: seconds) { $0.isOriginating || $0.isExpelled || $0.isAwaitingOthers }
+        let status = board.status
         return status.isOriginating || status.isExpelled
     }
 
@@ -85,12 +85,12 @@ package final class ReplicationService: Sendable {
     ///
     /// Blocking; only the first call does anything.
     package func stop(afterShippingFor seconds: Double) {
-        guard !self.isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
-        _ = self.board.wait(seconds: seconds) { status in
+        guard !isStopped.exchange(true, ordering: .acquiringAndReleasing) else { return }
+        _ = board.wait(seconds: seconds) { status in
             status.peers.allSatisfy { $0.address == nil || $0.breaker != .closed || $0.lagSeconds == 0 }
         }
-        self.inbox.post(.stop)
-        self.thread.join()
+        inbox.post(.stop)
+        thread.join()
     }
 }
 
@@ -100,20 +100,20 @@ final class StatusBoard: @unchecked Sendable {
     private let doorbell = Doorbell()
     private var content = ReplicationStatus()
 
-    var status: ReplicationStatus { self.doorbell.withLock { self.content } }
+    var status: ReplicationStatus { doorbell.withLock { content } }
 
     func post(_ status: ReplicationStatus) {
-        self.doorbell.withLock { self.content = status }
-        self.doorbell.ring()
+        doorbell.withLock { content = status }
+        doorbell.ring()
     }
 
     func wait(seconds: Double, until condition: (ReplicationStatus) -> Bool) -> Bool {
         let deadline = monotonicNanoseconds() + UInt64(max(0, seconds) * 1e9)
-        return self.doorbell.withLock {
-            while !condition(self.content) {
+        return doorbell.withLock {
+            while !condition(content) {
                 let now = monotonicNanoseconds()
                 guard now < deadline else { return false }
-                self.doorbell.wait(nanoseconds: deadline - now)
+                doorbell.wait(nanoseconds: deadline - now)
             }
             return true
         }

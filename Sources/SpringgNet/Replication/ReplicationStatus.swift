@@ -24,7 +24,7 @@ package struct ReplicationStatus: Sendable {
 
         /// The breaker's state in a word.
         package var breakerWord: String {
-            switch self.breaker {
+            switch breaker {
             case .closed: "closed"
             case .open: "open"
             case .halfOpen: "half_open"
@@ -54,9 +54,9 @@ package struct ReplicationStatus: Sendable {
 
     /// Why the node is not ready; nothing when it is.
     package var unready: [Unready] {
-        self.isOutOfReach ? [Unready(code: "out_of_reach", text: Self.outOfReachAdvice)] : []
+        isOutOfReach ? [Unready(code: "out_of_reach", text: Self.outOfReachAdvice)] : []
     }
 
     /// How it goes with one peer; nil for one that is not known.
-    func peer(_ name: String) -> Peer? { self.peers.first { $0.name == name } }
+    func peer(_ name: String) -> Peer? { peers.first { $0.name == name } }
 }

@@ -18,7 +18,7 @@ package struct Seeder {
     private static let manifestBytesMax = 64 << 20
 
     package init(_ access: PeerAccess, logger: Logger) {
-        self.client = PeerClient(access, patienceSeconds: Self.snapshotSeconds)
+        client = PeerClient(access, patienceSeconds: Self.snapshotSeconds)
         self.logger = logger
     }
 
@@ -36,9 +36,9 @@ package struct Seeder {
         }
         var failures: [String] = []
         for (name, address) in sources {
-            self.logger.info("Fetching a snapshot from a peer", metadata: ["peer": "\(name)"])
+            logger.info("Fetching a snapshot from a peer", metadata: ["peer": "\(name)"])
             do {
-                return try self.restore(dataPath, from: address)
+                return try restore(dataPath, from: address)
             } catch let failure as PeerFailure {
                 failures.append("\(name): \(failure.text)")
             } catch {
@@ -53,7 +53,7 @@ package struct Seeder {
     private func isOutOfReach(_ address: APIAddress) -> Bool? {
         let nothing = VectorMessage(origin: .none, vector: VersionVector()).encoded
         guard
-            let answer = try? self.client.post(
+            let answer = try? client.post(
                 "/internal/log/pull",
                 to: address,
                 nothing,
@@ -66,7 +66,7 @@ package struct Seeder {
     }
 
     private func restore(_ dataPath: String, from address: APIAddress) throws -> RestoreReport {
-        let store = try PeerStore(self.client, address, manifest: try self.manifest(address))
+        let store = try PeerStore(client, address, manifest: try manifest(address))
         var source = RestoreSource()
         try source.add(store.location, fileSystem: PosixFileSystem()) { _ in store }
         let prospect = try source.prospect(.latest, excluding: false, wantsHistory: false)
@@ -82,7 +82,7 @@ package struct Seeder {
     private func manifest(_ address: APIAddress) throws(PeerFailure) -> [UInt8] {
         let deadline = time(nil) + Self.snapshotSeconds
         while true {
-            let manifest = try self.client.post(
+            let manifest = try client.post(
                 "/internal/snapshot",
                 to: address,
                 [],

@@ -13,8 +13,8 @@ package final class ServedBandwidth: Sendable {
 
     /// With the bound of `options`, or none.
     package init(_ options: ReplicationOptions) {
-        self.batchBytes = options.batchBytes
-        self.state = Mutex((TokenBucket(bytesPerSecond: options.bytesPerSecond, now: Self.now), 0))
+        batchBytes = options.batchBytes
+        state = Mutex((TokenBucket(bytesPerSecond: options.bytesPerSecond, now: Self.now), 0))
     }
 
     private static var now: Duration { .nanoseconds(Int64(clamping: monotonicNanoseconds())) }
@@ -22,7 +22,7 @@ package final class ServedBandwidth: Sendable {
     /// Takes about so many bytes for an answer; returns how long to wait when there are none.
     func reserve(_ bytes: Int) -> Duration? {
         let now = Self.now
-        return self.state.withLock { $0.bucket.take(bytes, now) ? nil : $0.bucket.next(now) - now }
+        return state.withLock { $0.bucket.take(bytes, now) ? nil : $0.bucket.next(now) - now }
     }
 
     /// So many of what was reserved have been sent, or so many more.
@@ -34,7 +34,7 @@ package final class ServedBandwidth: Sendable {
     }
 
     /// The state machine has shipped so many.
-    func shipped(_ bytes: Int) { self.state.withLock { $0.bucket.giveBack(-bytes) } }
+    func shipped(_ bytes: Int) { state.withLock { $0.bucket.giveBack(-bytes) } }
 
     /// What was sent since this was asked last, for the state machine.
     func takeSent() -> Int {

@@ -19,12 +19,12 @@ final class ShippingLanes {
 
     private let lanes: [Lane]
 
-    init(_ client: PeerClient) { self.lanes = (0..<Self.count).map { _ in Lane(client) } }
+    init(_ client: PeerClient) { lanes = (0..<Self.count).map { _ in Lane(client) } }
 
     /// Ends the threads.
     ///
     /// Blocking until what is under way has ended.
-    func close() { for lane in self.lanes { lane.close() } }
+    func close() { for lane in lanes { lane.close() } }
 
     /// Ships `first`, which is full, and what `next` gives, until that is no full batch any more, the peer does not take it all, or it
     /// is enough.
@@ -44,7 +44,7 @@ final class ShippingLanes {
             if underWay.count == Self.count { run.take(underWay.removeFirst()) }
             guard run.goesOn else { break }
             let parcel = Parcel(batch, address)
-            self.lanes[shipped % Self.count].send(parcel)
+            lanes[shipped % Self.count].send(parcel)
             underWay.append(parcel)
             shipped += 1
             bytes += batch.bytes
@@ -65,17 +65,17 @@ final class ShippingLanes {
         private var failure: String?
 
         /// Everything was taken.
-        var goesOn: Bool { self.failure == nil && self.message?.refusals.isEmpty ?? true }
+        var goesOn: Bool { failure == nil && message?.refusals.isEmpty ?? true }
 
         mutating func take(_ parcel: Parcel) {
             switch parcel.answer.wait() {
             case .success(let message):
-                self.appended += message.appended
-                self.events += parcel.shipment.events
-                self.bytes += parcel.shipment.bytes
-                self.gaps.formUnion(parcel.shipment.gaps)
+                appended += message.appended
+                events += parcel.shipment.events
+                bytes += parcel.shipment.bytes
+                gaps.formUnion(parcel.shipment.gaps)
                 // What follows a refusal is refused for its sake; the first one says why.
-                let refusals = self.goesOn ? message.refusals : self.message?.refusals ?? []
+                let refusals = goesOn ? message.refusals : self.message?.refusals ?? []
                 self.message = message
                 self.message?.refusals = refusals
             case .failure(let failure):
@@ -85,9 +85,9 @@ final class ShippingLanes {
 
         /// A peer that has taken something answers; should it not any more, the next exchange finds out.
         var outcome: ExchangeOutcome {
-            guard var message = self.message else { return .failed(self.failure ?? "nothing was shipped") }
-            message.appended = self.appended
-            return .answered(message, events: self.events, bytes: self.bytes, gaps: self.gaps)
+            guard var message = self.message else { return .failed(failure ?? "nothing was shipped") }
+            message.appended = appended
+            return .answered(message, events: events, bytes: bytes, gaps: gaps)
         }
     }
 }
@@ -106,14 +106,14 @@ private final class Parcel: Sendable {
     }
 
     func ship(_ client: PeerClient) {
-        self.answer.give(self.post(client))
-        self.left.give(())
+        answer.give(post(client))
+        left.give(())
     }
 
     private func post(_ client: PeerClient) -> Result<VectorMessage, PeerFailure> {
         do throws(PeerFailure) {
             return .success(
-                try client.ship(self.shipment, to: self.address) { [left] in left.give(()) }
+                try client.ship(shipment, to: address) { [left] in left.give(()) }
             )
         } catch {
             return .failure(error)
@@ -132,29 +132,29 @@ private final class Lane: @unchecked Sendable {
 
     init(_ client: PeerClient) {
         self.client = client
-        self.thread = WriterThread(name: "springg-lane") { [self] in
-            while let parcel = self.next() { parcel.ship(self.client) }
+        thread = WriterThread(name: "springg-lane") { [self] in
+            while let parcel = next() { parcel.ship(self.client) }
         }
     }
 
     /// Takes a parcel; the one before it has been answered.
     func send(_ parcel: Parcel) {
-        self.doorbell.withLock { self.parcel = parcel }
-        self.doorbell.ring()
+        doorbell.withLock { self.parcel = parcel }
+        doorbell.ring()
     }
 
     func close() {
-        self.doorbell.withLock { self.isClosed = true }
-        self.doorbell.ring()
-        self.thread?.join()
-        self.thread = nil
+        doorbell.withLock { isClosed = true }
+        doorbell.ring()
+        thread?.join()
+        thread = nil
     }
 
     private func next() -> Parcel? {
-        self.doorbell.withLock {
-            while self.parcel == nil, !self.isClosed { self.doorbell.wait(nanoseconds: nil) }
-            defer { self.parcel = nil }
-            return self.parcel
+        doorbell.withLock {
+            while parcel == nil, !isClosed { doorbell.wait(nanoseconds: nil) }
+            defer { parcel = nil }
+            return parcel
         }
     }
 }

@@ -28,8 +28,8 @@ final class SnapshotShelf: Sendable {
 
     init(_ database: Database) {
         self.database = database
-        self.path = database.dataPath + "/seeding"
-        self.removeAll()
+        path = database.dataPath + "/seeding"
+        removeAll()
     }
 
     /// The manifest of the snapshot; nil while it is being made.
@@ -38,7 +38,7 @@ final class SnapshotShelf: Sendable {
         let answer: Result<[UInt8]?, RequestError> = self.state.withLock { state in
             if let failure = state.failure.take() { return .failure(RequestError(.internalServerError, failure)) }
             if state.isMaking || state.isClosed { return .success(nil) }
-            if let ready = state.ready, self.continues(ready.heads) { return .success(ready.manifest) }
+            if let ready = state.ready, continues(ready.heads) { return .success(ready.manifest) }
             state.maker?.join()
             state.isMaking = true
             state.maker = WriterThread(name: "springg-seeding") { self.make() }
@@ -49,7 +49,7 @@ final class SnapshotShelf: Sendable {
 
     /// A block by its name.
     func block(_ hash: String) throws(RequestError) -> [UInt8] {
-        guard let store = self.state.withLock({ $0.store }), let key = try? ObjectKey("blocks/\(hash).zst"),
+        guard let store = state.withLock({ $0.store }), let key = try? ObjectKey("blocks/\(hash).zst"),
             let bytes = try? store.read(key, limit: Self.blockBytesMax)
         else { throw RequestError(.notFound, "block not found: ask for the snapshot again") }
         return bytes
@@ -67,23 +67,23 @@ final class SnapshotShelf: Sendable {
 
     /// Whether the log has all that a node would lack that holds `heads`.
     private func continues(_ heads: VersionVector) -> Bool {
-        LogShipper(log: self.database.log, lacking: heads).gaps.isEmpty
+        LogShipper(log: database.log, lacking: heads).gaps.isEmpty
     }
 
     private func make() {
         var failure: String?
         do {
-            let store = try DirectoryStore(path: self.path, createIfMissing: true)
+            let store = try DirectoryStore(path: path, createIfMissing: true)
             let isClosed = self.state.withLock { state in
                 state.store = store
                 state.ready = nil
                 return state.isClosed
             }
-            guard !isClosed, let capture = self.database.captureState() else { throw ObjectStoreError.closed }
+            guard !isClosed, let capture = database.captureState() else { throw ObjectStoreError.closed }
             try store.delete(try store.list(prefix: SnapshotManifest.keyPrefix, limit: Self.keysMax).map(\.key))
             let (manifest, _) = try SnapshotWriter(to: store).write(
                 capture,
-                origin: self.database.origin,
+                origin: database.origin,
                 newest: capture.base.newestBound
             )
             let used = Set(try manifest.objects().map { try SnapshotManifest.blockKey($0.hash) })
@@ -103,7 +103,7 @@ final class SnapshotShelf: Sendable {
 
     /// What an earlier life has left is of no use.
     private func removeAll() {
-        guard let store = try? DirectoryStore(path: self.path, createIfMissing: false),
+        guard let store = try? DirectoryStore(path: path, createIfMissing: false),
             let keys = try? store.list(prefix: "", limit: Self.keysMax).map(\.key)
         else { return }
         try? store.delete(keys)

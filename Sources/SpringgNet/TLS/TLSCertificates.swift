@@ -40,38 +40,38 @@ public final class TLSCertificates: Sendable {
         // Before they are read: a change that comes meanwhile is seen the next time.
         let seen = [FileMark(certificate), FileMark(key)]
         let identity = try TLSIdentity(certificate: certificate, key: key, now: time(nil))
-        self.state = Mutex(State(identity: identity, seen: seen))
+        state = Mutex(State(identity: identity, seen: seen))
     }
 
     /// What new connections get.
-    var identity: TLSIdentity { self.state.withLock { $0.identity } }
+    var identity: TLSIdentity { state.withLock { $0.identity } }
 
     /// Seconds since 1970 at which the certificate ends.
-    public var expires: Int { self.identity.expires }
+    public var expires: Int { identity.expires }
 
     /// Begins to look for changes, for as long as this is referred to.
     public func watch() {
-        self.look()
-        self.queue.asyncAfter(deadline: .now() + Self.lookSeconds) { [weak self] in self?.watch() }
+        look()
+        queue.asyncAfter(deadline: .now() + Self.lookSeconds) { [weak self] in self?.watch() }
     }
 
     /// Reads the files again if they have changed.
     package func look() {
-        let now = [FileMark(self.certificate), FileMark(self.key)]
-        if self.state.withLock({ $0.seen != now }) {
-            self.renew(now)
+        let now = [FileMark(certificate), FileMark(key)]
+        if state.withLock({ $0.seen != now }) {
+            renew(now)
         }
-        self.warn(time(nil))
+        warn(time(nil))
     }
 
     private func renew(_ seen: [FileMark?]) {
         do throws(TLSError) {
-            let identity = try TLSIdentity(certificate: self.certificate, key: self.key, now: time(nil))
-            self.state.withLock { $0 = State(identity: identity, seen: seen) }
-            self.logger.info("Certificate renewed", metadata: ["expires": "\(Self.text(identity.expires))"])
+            let identity = try TLSIdentity(certificate: certificate, key: key, now: time(nil))
+            state.withLock { $0 = State(identity: identity, seen: seen) }
+            logger.info("Certificate renewed", metadata: ["expires": "\(Self.text(identity.expires))"])
         } catch {
-            self.state.withLock { $0.seen = seen }
-            self.logger.warning("The certificate was changed and cannot be used, the old one stays: \(error)")
+            state.withLock { $0.seen = seen }
+            logger.warning("The certificate was changed and cannot be used, the old one stays: \(error)")
         }
     }
 
@@ -84,8 +84,8 @@ public final class TLSCertificates: Sendable {
             return state.identity.expires
         }
         if let expires {
-            self.logger.warning(
-                "The certificate \(self.certificate) ends soon",
+            logger.warning(
+                "The certificate \(certificate) ends soon",
                 metadata: ["expires": "\(Self.text(expires))"]
             )
         }
@@ -104,7 +104,7 @@ private struct FileMark: Equatable {
         guard stat(path, &status) == 0 else {
             return nil
         }
-        self.numbers = [
+        numbers = [
             Int(status.st_dev), Int(truncatingIfNeeded: status.st_ino), Int(status.st_size), Int(status.st_mode),
             status.st_mtim.tv_sec, status.st_mtim.tv_nsec, status.st_ctim.tv_sec, status.st_ctim.tv_nsec,
         ]

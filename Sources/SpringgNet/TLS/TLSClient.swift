@@ -52,14 +52,14 @@ package final class TLSClient {
         }
     }
 
-    deinit { SSL_free(self.ssl) }
+    deinit { SSL_free(ssl) }
 
     /// Sends everything; false when the server has closed.
     package func send(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var sent = 0
         while sent < bytes.count {
             ERR_clear_error()
-            let count = SSL_write(self.ssl, bytes.baseAddress?.advanced(by: sent), Int32(clamping: bytes.count - sent))
+            let count = SSL_write(ssl, bytes.baseAddress?.advanced(by: sent), Int32(clamping: bytes.count - sent))
             guard count > 0 else {
                 return false
             }
@@ -71,17 +71,17 @@ package final class TLSClient {
     /// Reads what is there, and waits for the first byte; 0 at the end, less than that without an answer.
     package func receive(into space: UnsafeMutableRawBufferPointer) -> Int {
         ERR_clear_error()
-        let count = SSL_read(self.ssl, space.baseAddress, Int32(clamping: space.count))
+        let count = SSL_read(ssl, space.baseAddress, Int32(clamping: space.count))
         if count > 0 {
             return Int(count)
         }
-        return SSL_get_error(self.ssl, count) == SSL_ERROR_ZERO_RETURN ? 0 : -1
+        return SSL_get_error(ssl, count) == SSL_ERROR_ZERO_RETURN ? 0 : -1
     }
 
     /// Says that no more is sent, and goes on reading.
     package func closeSending() {
         ERR_clear_error()
-        SSL_shutdown(self.ssl)
+        SSL_shutdown(ssl)
     }
 }
 
@@ -89,5 +89,5 @@ package final class TLSClient {
 package struct TLSFailure: Error, CustomStringConvertible {
     let text: String
 
-    package var description: String { self.text }
+    package var description: String { text }
 }

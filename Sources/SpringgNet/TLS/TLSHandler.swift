@@ -49,14 +49,14 @@ final class TLSHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = Self.unwrapInboundIn(data)
-        guard self.phase != .ended, bytes.readableBytes > 0 else {
+        guard phase != .ended, bytes.readableBytes > 0 else {
             return
         }
-        if self.isFirst {
-            self.isFirst = false
+        if isFirst {
+            isFirst = false
             // Records of a handshake begin with 22; a method of HTTP with a capital letter.
             if let first = bytes.getInteger(at: bytes.readerIndex, as: UInt8.self), (65...90).contains(first) {
-                return self.answerPlainly(context)
+                return answerPlainly(context)
             }
         }
         var rest = bytes
@@ -65,57 +65,57 @@ final class TLSHandler: ChannelDuplexHandler {
         while outcome == .wantsMore, rest.readableBytes > 0,
             let piece = rest.readSlice(length: min(Self.pieceBytes, rest.readableBytes))
         {
-            piece.withUnsafeReadableBytes { self.session.receive($0) }
-            if self.phase == .handshaking {
-                self.shakeHands(context)
+            piece.withUnsafeReadableBytes { session.receive($0) }
+            if phase == .handshaking {
+                shakeHands(context)
             }
-            guard self.phase != .ended else {
+            guard phase != .ended else {
                 return
             }
-            if self.phase == .open {
-                outcome = self.session.read(into: &plain)
+            if phase == .open {
+                outcome = session.read(into: &plain)
             }
         }
-        self.send(context)
+        send(context)
         if plain.readableBytes > 0 {
             context.fireChannelRead(Self.wrapInboundOut(plain))
         }
         switch outcome {
         case .wantsMore: ()
-        case .done: self.inputEnded(context)
-        case .failed: self.end(context)
+        case .done: inputEnded(context)
+        case .failed: end(context)
         }
     }
 
     private func shakeHands(_ context: ChannelHandlerContext) {
-        let outcome = self.session.handshake()
+        let outcome = session.handshake()
         // A refusal has its own record, which tells the client why.
-        self.send(context)
+        send(context)
         switch outcome {
         case .wantsMore:
             ()
         case .done:
-            self.phase = .open
-            self.handshaken(nil)
+            phase = .open
+            handshaken(nil)
             context.fireUserInboundEventTriggered(Ready())
-            self.encrypt(context)
+            encrypt(context)
         case .failed(let reason):
-            self.handshaken(reason)
-            self.end(context)
+            handshaken(reason)
+            end(context)
         }
     }
 
     private func answerPlainly(_ context: ChannelHandlerContext) {
-        self.handshaken("plain HTTP")
-        self.phase = .ended
+        handshaken("plain HTTP")
+        phase = .ended
         context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(staticString: Self.plainAnswer)), promise: nil)
         // The client's end, or that of its time, closes the rest: a reset could destroy the answer.
         context.close(mode: .output, promise: nil)
     }
 
     private func inputEnded(_ context: ChannelHandlerContext) {
-        if !self.sawEnd {
-            self.sawEnd = true
+        if !sawEnd {
+            sawEnd = true
             context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         }
     }
@@ -125,49 +125,49 @@ final class TLSHandler: ChannelDuplexHandler {
             context.fireUserInboundEventTriggered(event)
             return
         }
-        if self.phase == .handshaking {
-            self.handshaken("the client hung up")
-            self.phase = .ended
+        if phase == .handshaking {
+            handshaken("the client hung up")
+            phase = .ended
         }
-        self.inputEnded(context)
+        inputEnded(context)
     }
 
     // MARK: Out
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        guard self.phase != .ended else {
+        guard phase != .ended else {
             promise?.fail(ChannelError.ioOnClosedChannel)
             return
         }
-        self.pending.append((Self.unwrapOutboundIn(data), promise))
+        pending.append((Self.unwrapOutboundIn(data), promise))
     }
 
     func flush(context: ChannelHandlerContext) {
-        self.encrypt(context)
+        encrypt(context)
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        self.owesWritability = true
-        self.encrypt(context)
+        owesWritability = true
+        encrypt(context)
     }
 
     /// Encrypts and sends as much as the client takes.
     private func encrypt(_ context: ChannelHandlerContext) {
         // What is sent may call back: the loop below takes up what that brings.
-        guard !self.isEncrypting, self.phase == .open else {
+        guard !isEncrypting, phase == .open else {
             return
         }
-        self.isEncrypting = true
+        isEncrypting = true
         repeat {
-            while self.phase == .open, context.channel.isWritable, let next = self.pending.popFirst() {
-                self.encrypt(next, context)
+            while phase == .open, context.channel.isWritable, let next = pending.popFirst() {
+                encrypt(next, context)
             }
             context.flush()
-        } while self.phase == .open && context.channel.isWritable && !self.pending.isEmpty
-        self.isEncrypting = false
+        } while phase == .open && context.channel.isWritable && !pending.isEmpty
+        isEncrypting = false
         // Above, room counts only when nothing waits for it here.
-        if self.owesWritability, self.pending.isEmpty || !context.channel.isWritable {
-            self.owesWritability = false
+        if owesWritability, pending.isEmpty || !context.channel.isWritable {
+            owesWritability = false
             context.fireChannelWritabilityChanged()
         }
     }
@@ -179,21 +179,21 @@ final class TLSHandler: ChannelDuplexHandler {
     ) {
         var (bytes, promise) = next
         let piece = bytes.readSlice(length: min(Self.pieceBytes, bytes.readableBytes)) ?? ByteBuffer()
-        guard piece.withUnsafeReadableBytes({ self.session.write($0) }) else {
+        guard piece.withUnsafeReadableBytes({ session.write($0) }) else {
             promise?.fail(ChannelError.ioOnClosedChannel)
-            return self.end(context)
+            return end(context)
         }
         if bytes.readableBytes > 0 {
-            self.pending.prepend((bytes, promise))
+            pending.prepend((bytes, promise))
             promise = nil
         }
-        let record = self.session.takeOutput(context.channel.allocator) ?? ByteBuffer()
+        let record = session.takeOutput(context.channel.allocator) ?? ByteBuffer()
         context.write(Self.wrapOutboundOut(record), promise: promise)
     }
 
     /// Sends what TLS itself has to say.
     private func send(_ context: ChannelHandlerContext) {
-        if let bytes = self.session.takeOutput(context.channel.allocator) {
+        if let bytes = session.takeOutput(context.channel.allocator) {
             context.writeAndFlush(Self.wrapOutboundOut(bytes), promise: nil)
         }
     }
@@ -201,31 +201,31 @@ final class TLSHandler: ChannelDuplexHandler {
     // MARK: Ends
 
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        if mode != .input, self.phase == .open {
-            self.session.close()
-            self.send(context)
+        if mode != .input, phase == .open {
+            session.close()
+            send(context)
         }
         if mode == .all {
-            if self.phase == .handshaking {
-                self.handshaken("it was not done in time")
+            if phase == .handshaking {
+                handshaken("it was not done in time")
             }
-            self.abandon()
+            abandon()
         }
         context.close(mode: mode, promise: promise)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        self.abandon()
+        abandon()
     }
 
     private func end(_ context: ChannelHandlerContext) {
-        self.abandon()
+        abandon()
         context.close(mode: .all, promise: nil)
     }
 
     private func abandon() {
-        self.phase = .ended
-        while let (_, promise) = self.pending.popFirst() {
+        phase = .ended
+        while let (_, promise) = pending.popFirst() {
             promise?.fail(ChannelError.ioOnClosedChannel)
         }
     }

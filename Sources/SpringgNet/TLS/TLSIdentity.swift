@@ -34,7 +34,7 @@ final class TLSIdentity: @unchecked Sendable {
             guard springg_tls_restrict(context) == 1 else {
                 throw .refused(path: certificate, reason: openSSLReason())
             }
-            self.expires = try chain.useChain(in: context, now: now)
+            expires = try chain.useChain(in: context, now: now)
             try secret.useKey(in: context, of: certificate)
         } catch {
             SSL_CTX_free(context)
@@ -50,7 +50,7 @@ final class TLSIdentity: @unchecked Sendable {
         self.context = context
     }
 
-    deinit { SSL_CTX_free(self.context) }
+    deinit { SSL_CTX_free(context) }
 
     /// Agrees on HTTP/1.1 with a client that offers it, and ends the handshake of one that offers other things only.
     private static func choose(
@@ -70,7 +70,7 @@ final class TLSIdentity: @unchecked Sendable {
                 break
             }
             let name = UnsafeBufferPointer(start: offered + place, count: 1 + length)
-            if name.elementsEqual(self.protocols) {
+            if name.elementsEqual(protocols) {
                 chosen.pointee = offered + place + 1
                 chosenLength.pointee = UInt8(length)
                 return SSL_TLSEXT_ERR_OK
@@ -101,7 +101,7 @@ struct PEMFile {
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             throw .unreadable(path: path, reason: "it is no file")
         }
-        self.mode = status.st_mode & 0o777
+        mode = status.st_mode & 0o777
         var bytes = [UInt8](repeating: 0, count: Self.bytesMax + 1)
         var count = 0
         while count < bytes.count {
@@ -122,8 +122,8 @@ struct PEMFile {
 
     /// Refuses what others may read, or what they or the group may replace.
     func requirePrivate() throws(TLSError) {
-        if self.mode & 0o027 != 0 {
-            throw .exposedKey(path: self.path, mode: String(self.mode, radix: 8))
+        if mode & 0o027 != 0 {
+            throw .exposedKey(path: path, mode: String(mode, radix: 8))
         }
     }
 
@@ -140,35 +140,35 @@ struct PEMFile {
 
     /// Takes the certificates over, the first as the server's own; returns when that one ends, in seconds since 1970.
     fileprivate func useChain(in context: OpaquePointer, now: Int) throws(TLSError) -> Int {
-        try self.withReader { (reader) throws(TLSError) in
+        try withReader { (reader) throws(TLSError) in
             ERR_clear_error()
             guard let own = PEM_read_bio_X509(reader, nil, springg_no_password, nil) else {
-                throw .noCertificate(path: self.path, reason: openSSLReason())
+                throw .noCertificate(path: path, reason: openSSLReason())
             }
             defer { X509_free(own) }
             let begins = Self.seconds(X509_get0_notBefore(own))
             let ends = Self.seconds(X509_get0_notAfter(own))
             guard let begins, let ends else {
-                throw .refused(path: self.path, reason: "its dates cannot be read")
+                throw .refused(path: path, reason: "its dates cannot be read")
             }
             guard now < ends else {
-                throw .expired(path: self.path, moment: CivilTime.rfc3339(Double(ends)))
+                throw .expired(path: path, moment: CivilTime.rfc3339(Double(ends)))
             }
             guard now >= begins else {
-                throw .notYetValid(path: self.path, moment: CivilTime.rfc3339(Double(begins)))
+                throw .notYetValid(path: path, moment: CivilTime.rfc3339(Double(begins)))
             }
             guard SSL_CTX_use_certificate(context, own) == 1 else {
-                throw .refused(path: self.path, reason: openSSLReason())
+                throw .refused(path: path, reason: openSSLReason())
             }
             while let next = PEM_read_bio_X509(reader, nil, springg_no_password, nil) {
                 defer { X509_free(next) }
                 guard springg_tls_add_to_chain(context, next) == 1 else {
-                    throw .refused(path: self.path, reason: openSSLReason())
+                    throw .refused(path: path, reason: openSSLReason())
                 }
             }
             // The end of the file is an error too, and the only good one.
             guard springg_error_reason(ERR_peek_last_error()) == PEM_R_NO_START_LINE else {
-                throw .refused(path: self.path, reason: openSSLReason())
+                throw .refused(path: path, reason: openSSLReason())
             }
             ERR_clear_error()
             return ends
@@ -177,18 +177,18 @@ struct PEMFile {
 
     /// Takes the key over, for the certificate that `context` has.
     fileprivate func useKey(in context: OpaquePointer, of certificate: String) throws(TLSError) {
-        try self.withReader { (reader) throws(TLSError) in
+        try withReader { (reader) throws(TLSError) in
             ERR_clear_error()
             guard let key = PEM_read_bio_PrivateKey(reader, nil, springg_no_password, nil) else {
-                throw .noKey(path: self.path, reason: openSSLReason())
+                throw .noKey(path: path, reason: openSSLReason())
             }
             defer { EVP_PKEY_free(key) }
             guard let own = SSL_CTX_get0_certificate(context), X509_check_private_key(own, key) == 1 else {
                 ERR_clear_error()
-                throw .mismatch(certificate: certificate, key: self.path)
+                throw .mismatch(certificate: certificate, key: path)
             }
             guard SSL_CTX_use_PrivateKey(context, key) == 1 else {
-                throw .refused(path: self.path, reason: openSSLReason())
+                throw .refused(path: path, reason: openSSLReason())
             }
         }
     }

@@ -38,19 +38,19 @@ final class TLSSession {
         (self.ssl, self.input, self.output, self.identity) = (ssl, input, output, identity)
     }
 
-    deinit { SSL_free(self.ssl) }
+    deinit { SSL_free(ssl) }
 
     /// Takes what has come.
     func receive(_ bytes: UnsafeRawBufferPointer) {
-        let taken = BIO_write(self.input, bytes.baseAddress, Int32(bytes.count))
+        let taken = BIO_write(input, bytes.baseAddress, Int32(bytes.count))
         precondition(taken == Int32(bytes.count), "memory took \(taken) of \(bytes.count) bytes")
     }
 
     /// Goes on with the handshake.
     func handshake() -> Outcome {
         ERR_clear_error()
-        let result = SSL_do_handshake(self.ssl)
-        return result == 1 ? .done : self.outcome(result)
+        let result = SSL_do_handshake(ssl)
+        return result == 1 ? .done : outcome(result)
     }
 
     /// Decrypts all that has come whole, behind what `buffer` holds.
@@ -59,11 +59,11 @@ final class TLSSession {
             ERR_clear_error()
             var result: Int32 = 0
             buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.recordBytes) { space in
-                result = SSL_read(self.ssl, space.baseAddress, Int32(clamping: space.count))
+                result = SSL_read(ssl, space.baseAddress, Int32(clamping: space.count))
                 return max(0, Int(result))
             }
             guard result > 0 else {
-                return self.outcome(result)
+                return outcome(result)
             }
         }
     }
@@ -73,9 +73,9 @@ final class TLSSession {
         var sent = 0
         while sent < bytes.count {
             ERR_clear_error()
-            let result = SSL_write(self.ssl, bytes.baseAddress?.advanced(by: sent), Int32(clamping: bytes.count - sent))
+            let result = SSL_write(ssl, bytes.baseAddress?.advanced(by: sent), Int32(clamping: bytes.count - sent))
             guard result > 0 else {
-                _ = self.outcome(result)
+                _ = outcome(result)
                 return false
             }
             sent += Int(result)
@@ -85,22 +85,22 @@ final class TLSSession {
 
     /// Takes what is to be sent; nil when there is nothing.
     func takeOutput(_ allocator: ByteBufferAllocator) -> ByteBuffer? {
-        let count = BIO_ctrl_pending(self.output)
+        let count = BIO_ctrl_pending(output)
         guard count > 0 else {
             return nil
         }
         var buffer = allocator.buffer(capacity: count)
         buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { space in
-            max(0, Int(BIO_read(self.output, space.baseAddress, Int32(clamping: count))))
+            max(0, Int(BIO_read(output, space.baseAddress, Int32(clamping: count))))
         }
         return buffer
     }
 
     /// Says goodbye: no more is encrypted.
     func close() {
-        if !self.hasFailed, SSL_is_init_finished(self.ssl) == 1 {
+        if !hasFailed, SSL_is_init_finished(ssl) == 1 {
             ERR_clear_error()
-            SSL_shutdown(self.ssl)
+            SSL_shutdown(ssl)
         }
     }
 
@@ -108,13 +108,13 @@ final class TLSSession {
     private static let recordBytes = 16 << 10
 
     private func outcome(_ result: Int32) -> Outcome {
-        switch SSL_get_error(self.ssl, result) {
+        switch SSL_get_error(ssl, result) {
         case SSL_ERROR_WANT_READ, SSL_ERROR_WANT_WRITE:
             return .wantsMore
         case SSL_ERROR_ZERO_RETURN:
             return .done
         default:
-            self.hasFailed = true
+            hasFailed = true
             return .failed(openSSLReason())
         }
     }

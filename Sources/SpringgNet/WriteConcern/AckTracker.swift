@@ -69,31 +69,31 @@ package final class AckTracker: Sendable {
     ///
     /// Whoever calls this has compared the chains: the events are those of our history.
     package func peer(_ name: String, holds vector: VersionVector) {
-        self.answer { $0.peer(name, holds: vector) }
+        answer { $0.peer(name, holds: vector) }
     }
 
     /// A peer is no member any more.
-    package func forget(_ name: String) { self.state.withLock { $0.core.forget(name) } }
+    package func forget(_ name: String) { state.withLock { $0.core.forget(name) } }
 
     /// The archive holds these events.
     package func archiveHolds(_ vector: VersionVector) {
-        self.answer { $0.archiveHolds(vector) }
+        answer { $0.archiveHolds(vector) }
     }
 
     /// The cluster has so many members, those that are away included.
     package func setMembers(_ count: Int) {
-        self.answer { $0.setMembers(count) }
+        answer { $0.setMembers(count) }
     }
 
     /// Answers those whose time is over; to be called now and then.
     func expire() {
         let now = Self.now
-        self.answer { $0.expire(now) }
+        answer { $0.expire(now) }
     }
 
     /// Answers everybody: the node stops.
     package func end() {
-        self.answer { $0.end() }
+        answer { $0.end() }
     }
 
     private static var now: Duration { .nanoseconds(Int64(NIODeadline.now().uptimeNanoseconds)) }

@@ -24,6 +24,6 @@ struct EventReference: Equatable, Sendable {
             !parts[1].isEmpty, parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }), let number = UInt64(parts[1])
         else { return nil }
         self.origin = origin
-        self.sequence = SpringgLog.Sequence(number)
+        sequence = SpringgLog.Sequence(number)
     }
 }

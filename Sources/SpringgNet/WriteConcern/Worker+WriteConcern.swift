@@ -8,7 +8,7 @@ import SpringgProjections
 extension Worker {
     /// The level that a request asks for, or the default.
     func wantedAck(_ uri: String) throws(RequestError) -> AckLevel {
-        guard let query = uri.firstIndex(of: "?") else { return self.context.options.defaultAck }
+        guard let query = uri.firstIndex(of: "?") else { return context.options.defaultAck }
         var level: AckLevel?
         for pair in uri[query...].dropFirst().split(separator: "&") where pair.hasPrefix("ack=") {
             level = AckLevel(rawValue: String(pair.dropFirst(4)))
@@ -16,7 +16,7 @@ extension Worker {
                 throw .badRequest("ack must be local, peer, quorum or s3, got \(pair.dropFirst(4).prefix(32))")
             }
         }
-        return level ?? self.context.options.defaultAck
+        return level ?? context.options.defaultAck
     }
 }
 
@@ -25,19 +25,19 @@ extension ServerContext {
     ///
     /// At most half of what a request may take: its end would hide a write that is stored.
     var ackTimeout: TimeAmount {
-        let (seconds, whole) = (self.options.ackTimeoutSeconds, self.options.requestTimeoutSeconds)
+        let (seconds, whole) = (options.ackTimeoutSeconds, options.requestTimeoutSeconds)
         return .nanoseconds(Int64((whole > 0 ? min(seconds, whole / 2) : seconds) * 1e9))
     }
 
     /// Hands commands to the log; once they are stored and have got as far as the ticket wants, the outcome goes to the
     /// mailbox.
     func submit(_ commands: [Command], as pending: PendingWrite, _ mailbox: Mailbox, _ ticket: Ticket) {
-        if let refusal = self.options.writeRefusal?() {
+        if let refusal = options.writeRefusal?() {
             return mailbox.post(ticket, .written(pending, commands.map { _ in .failure(.readOnly(refusal)) }, nil))
         }
-        let (acks, timeout) = (self.acks, self.ackTimeout)
+        let (acks, timeout) = (self.acks, ackTimeout)
         let traced = ticket.trace.map { trace in commands.map { Command.traced($0, by: trace) } }
-        self.database.submit(traced ?? commands) { results in
+        database.submit(traced ?? commands) { results in
             guard var receipt = WriteReceipt(results) else {
                 return mailbox.post(ticket, .written(pending, results, nil))
             }
@@ -77,31 +77,31 @@ extension Worker {
                     + "separated by commas"
             )
         }
-        var held = HeldRequest(ticket: ticket, events: events, deadline: .now() + self.context.ackTimeout)
-        return self.isVisible(&held) ? nil : held
+        var held = HeldRequest(ticket: ticket, events: events, deadline: .now() + context.ackTimeout)
+        return isVisible(&held) ? nil : held
     }
 
     /// Lets a request wait without keeping the event loop from anything.
     func hold(_ held: HeldRequest, on eventLoop: any EventLoop) throws(RequestError) {
-        guard self.heldRequests.count < Self.heldMax else { throw Self.notYet(held) }
-        self.heldRequests.append(held)
-        self.lookLater(on: eventLoop)
+        guard heldRequests.count < Self.heldMax else { throw Self.notYet(held) }
+        heldRequests.append(held)
+        lookLater(on: eventLoop)
     }
 
     private func lookLater(on eventLoop: any EventLoop) {
-        guard !self.looksAtHeld, !self.heldRequests.isEmpty else { return }
-        self.looksAtHeld = true
+        guard !looksAtHeld, !heldRequests.isEmpty else { return }
+        looksAtHeld = true
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
         eventLoop.scheduleTask(in: Self.holdInterval) { bound.value.lookAtHeld(on: eventLoop) }
     }
 
     private func lookAtHeld(on eventLoop: any EventLoop) {
-        self.looksAtHeld = false
+        looksAtHeld = false
         let now = NIODeadline.now()
         var waiting: [HeldRequest] = []
         var ready: [(Ticket, RequestError?)] = []
-        for var held in self.heldRequests {
-            if self.isVisible(&held) {
+        for var held in heldRequests {
+            if isVisible(&held) {
                 ready.append((held.ticket, nil))
             } else if now >= held.deadline {
                 ready.append((held.ticket, Self.notYet(held)))
@@ -109,15 +109,15 @@ extension Worker {
                 waiting.append(held)
             }
         }
-        self.heldRequests = waiting
+        heldRequests = waiting
         // What is answered now may bring the next request of its connection, and that may have to wait as well.
-        for (ticket, error) in ready { self.resume(ticket, error) }
-        self.lookLater(on: eventLoop)
+        for (ticket, error) in ready { resume(ticket, error) }
+        lookLater(on: eventLoop)
     }
 
     /// The log says what is held; what is held is applied a moment later, by the order of the LSNs.
     private func isVisible(_ held: inout HeldRequest) -> Bool {
-        let log = self.context.database.log
+        let log = context.database.log
         if held.appliedWhen == nil {
             let vector = log.versionVector
             held.events.removeAll { vector[$0.origin].sequence >= $0.sequence }

@@ -20,7 +20,7 @@ package struct WriteReceipt: Sendable, Equatable {
         var last: Receipt?
         for case .success(let receipt) in results where last.map({ $0.lsn < receipt.lsn }) ?? true { last = receipt }
         guard let last else { return nil }
-        (self.origin, self.sequence, self.hlc) = (last.origin, last.sequence, last.hlc)
+        (origin, sequence, hlc) = (last.origin, last.sequence, last.hlc)
     }
 }
 
@@ -29,7 +29,7 @@ extension Answer {
     ///
     /// A level that was not reached is no error, since the write is stored: it is 202 instead of 200.
     func with(_ receipt: WriteReceipt?) -> Answer {
-        guard let receipt, self.contentType == .json, self.status == .ok else { return self }
+        guard let receipt, contentType == .json, status == .ok else { return self }
         var answer = self
         answer.body.reopenDocument()
         answer.body.raw(#","receipt":{"origin":""#)
