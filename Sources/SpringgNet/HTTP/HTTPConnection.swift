@@ -1,4 +1,3 @@
-import Logging
 import NIOCore
 import NIOHTTP1
 import SpringgLog
@@ -16,7 +15,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private enum Phase {
+    enum Phase {
         /// Between requests, or within the head of one.
         case idle
         /// The head is there and the body is arriving.
@@ -32,13 +31,13 @@ final class HTTPConnection: ChannelDuplexHandler {
         case closed
     }
 
-    private enum Event {
+    enum Event {
         case part(HTTPServerRequestPart)
         case malformed(HTTPParserError)
     }
 
     /// The request being received or answered.
-    private struct Request {
+    struct Request {
         var head: HTTPRequestHead
         var target: Target
         var body: RequestBody
@@ -50,35 +49,35 @@ final class HTTPConnection: ChannelDuplexHandler {
     /// Bytes of an unwanted body that are read and thrown away for the sake of keeping the connection.
     private static let discardBytesMax = 64 << 10
 
-    private let worker: Worker
+    let worker: Worker
     private let peer: RemotePeer
     /// Given back when the connection is gone.
     private let permit: Permit?
-    private var context: ChannelHandlerContext?
+    var context: ChannelHandlerContext?
     private var number = 0
 
-    private var phase = Phase.idle
-    private var request: Request?
+    var phase = Phase.idle
+    var request: Request?
     /// Ends what is being done for the request.
-    private var work: Cancellation?
+    var work: Cancellation?
     /// What the current request asks for, as far as it is known.
-    private var endpoint: Endpoint?
+    var endpoint: Endpoint?
     /// Counts requests, so that an outcome that comes after its request was given up is recognised.
     private var requestNumber: UInt64 = 0
-    private var answerContext = HeadEncoder.Context()
-    private var backlog = CircularBuffer<Event>(initialCapacity: 0)
+    var answerContext = HeadEncoder.Context()
+    var backlog = CircularBuffer<Event>(initialCapacity: 0)
     private var isWorkingOff = false
-    private var holdsRead = false
-    private var sawEndOfInput = false
+    var holdsRead = false
+    var sawEndOfInput = false
     /// Nothing can be asked yet: TLS is being agreed on.
-    private var isShakingHands: Bool
+    var isShakingHands: Bool
 
     /// True when bytes have come since the last whole request: a request has begun.
-    private var hasPartialRequest = false
-    private var started = NIODeadline.now()
-    private var phaseDeadline: NIODeadline
-    private var writeDeadline = NIODeadline.distantFuture
-    private var writesInFlight = 0
+    var hasPartialRequest = false
+    var started = NIODeadline.now()
+    var phaseDeadline: NIODeadline
+    var writeDeadline = NIODeadline.distantFuture
+    var writesInFlight = 0
 
     init(worker: Worker, peer: RemotePeer, permit: Permit?, isSecure: Bool) {
         self.worker = worker
@@ -209,7 +208,7 @@ final class HTTPConnection: ChannelDuplexHandler {
     }
 
     /// Takes up what has waited, until a request needs time; then lets the channel read on.
-    private func workOff() {
+    func workOff() {
         guard !isWorkingOff else {
             return
         }
@@ -346,7 +345,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         self.phase = .receiving
     }
 
-    private func enter(_ phase: Phase, deadline: NIODeadline) {
+    func enter(_ phase: Phase, deadline: NIODeadline) {
         self.phase = phase
         phaseDeadline = deadline
     }
@@ -384,7 +383,7 @@ final class HTTPConnection: ChannelDuplexHandler {
         workOff()
     }
 
-    private func work(on request: Request) {
+    func work(on request: Request) {
         do throws(RequestError) {
             let answer = try Stage.work.measured { () throws(RequestError) in
                 try worker.handle(
@@ -424,213 +423,14 @@ final class HTTPConnection: ChannelDuplexHandler {
         workOff()
     }
 
-    // MARK: Streams
-
-    /// Takes a piece of a body that is worked off while it arrives.
-    private func stream(_ part: ByteBuffer) {
-        do throws(RequestError) {
-            let made = try Stage.work.measured { () throws(RequestError) in
-                try request?.stream?.append(part, worker.scratch)
-            }
-            if made ?? false {
-                phaseDeadline = NIODeadline.now().after(worker.timeouts.read)
-            }
-            pump()
-        } catch {
-            refuseRest(error)
-        }
-    }
-
-    /// Hands on what can be handed on, and answers once there is nothing left to wait for.
-    private func pump() {
-        let isLast = phase == .processing
-        while let commands = request?.stream?.nextBatch(isLast: isLast) {
-            worker.submit(commands, as: .stream, ticket)
-            phaseDeadline = NIODeadline.now().after(
-                isLast ? worker.timeouts.request : worker.timeouts.read
-            )
-        }
-        guard let stream = request?.stream else {
-            return
-        }
-        if let failure = stream.failure {
-            refuseRest(failure)
-        } else if isLast, stream.isSettled {
-            finish(stream.answer())
-        }
-    }
-
-    /// Says how far the stream got and why no further.
-    private func refuseRest(_ error: RequestError) {
-        if phase != .processing {
-            answerContext.keepAlive = false
-        }
-        finish(request?.stream?.answer(error) ?? .failure(error))
-    }
-
     /// Takes what ends the work for the current request.
     func hold(_ work: Cancellation) {
         self.work = work
     }
 
     /// Answers a request that is done; what it held is free before its client can know and ask again.
-    private func finish(_ answer: Answer) {
+    func finish(_ answer: Answer) {
         request?.permit?.giveBack()
         send(answer)
-    }
-
-    // MARK: Answers
-
-    /// Sends the answer to the current request and moves on.
-    private func send(_ answer: Answer, head: HTTPRequestHead? = nil) {
-        if worker.isDraining {
-            answerContext.keepAlive = false
-        }
-        var body = answer.body
-        let response = body.prepend(head: worker.heads.encode(answer, answerContext))
-        let wasReceiving = phase == .receiving
-        worker.metrics.answered(
-            endpoint,
-            status: answer.status,
-            nanoseconds: (NIODeadline.now() - started).nanoseconds
-        )
-        if let limit = answer.limit {
-            worker.metrics.hit(limit)
-        }
-        if worker.context.logsRequests {
-            log(head ?? request?.head, answer.status)
-        }
-        request = nil
-        work = nil
-        write(response)
-        if !answerContext.keepAlive {
-            linger()
-        } else if wasReceiving {
-            enter(.discarding, deadline: phaseDeadline)
-        } else {
-            becomeIdle()
-        }
-    }
-
-    private func becomeIdle() {
-        let timeouts = worker.timeouts
-        let patience = hasPartialRequest ? timeouts.read : timeouts.idle
-        enter(.idle, deadline: NIODeadline.now().after(patience))
-    }
-
-    private func write(_ bytes: ByteBuffer) {
-        guard let context else {
-            return
-        }
-        let promise = context.eventLoop.makePromise(of: Void.self)
-        writesInFlight += 1
-        if writesInFlight == 1 {
-            writeDeadline = NIODeadline.now().after(worker.timeouts.write)
-        }
-        promise.futureResult.assumeIsolated().whenComplete { result in
-            self.wrote(result)
-        }
-        context.writeAndFlush(Self.wrapOutboundOut(bytes), promise: promise)
-    }
-
-    private func wrote(_ result: Result<Void, any Error>) {
-        writesInFlight -= 1
-        writeDeadline =
-            writesInFlight == 0 ? .distantFuture : NIODeadline.now().after(worker.timeouts.write)
-        if case .failure = result {
-            closeNow()
-        } else if phase == .lingering, writesInFlight == 0 {
-            closeOutput()
-        }
-    }
-
-    /// Ends the connection in an orderly way: all answers out, then our end of the stream, then the client's.
-    ///
-    /// Closing at once would make the kernel answer unread input with a reset, and that may destroy an answer that the
-    /// client has not read yet.
-    private func linger() {
-        guard phase != .closed else {
-            return
-        }
-        enter(.lingering, deadline: .distantFuture)
-        backlog.removeAll()
-        if writesInFlight == 0 {
-            closeOutput()
-        }
-    }
-
-    private func closeOutput() {
-        if sawEndOfInput {
-            closeNow()
-            return
-        }
-        phaseDeadline = .now() + (worker.isDraining ? Timeouts.lingerWhenDraining : Timeouts.linger)
-        context?.close(mode: .output, promise: nil)
-        // Nothing is held back any more: the end of the client's stream is what we wait for.
-        holdsRead = false
-        context?.read()
-    }
-
-    private func log(_ head: HTTPRequestHead?, _ status: HTTPResponseStatus) {
-        let microseconds = (NIODeadline.now() - started).nanoseconds / 1000
-        let request = head.map { "\($0.method.rawValue) \($0.uri)" } ?? "-"
-        var metadata: Logger.Metadata = ["request_id": "\(answerContext.requestID)"]
-        if let trace = answerContext.trace {
-            metadata["trace_id"] = "\(trace.traceID)"
-        }
-        worker.context.logger.debug("\(request) \(status.code) \(microseconds)µs", metadata: metadata)
-    }
-
-    // MARK: Ends
-
-    func checkDeadlines(_ now: NIODeadline) {
-        if now >= writeDeadline {
-            worker.metrics.hit(.writeTimeout)
-            closeNow()
-            return
-        }
-        guard now >= phaseDeadline else {
-            return
-        }
-        switch phase {
-        case .receiving where request?.stream?.isFull ?? false:
-            // It is us who are slow.
-            phaseDeadline = now.after(worker.timeouts.read)
-        case .receiving:
-            let text = "Request timeout: the request did not arrive in time"
-            refuseRest(RequestError(.requestTimeout, text, limit: .readTimeout))
-        case .processing:
-            work?.cancel()
-            refuseRest(RequestError(.gatewayTimeout, "Request timeout", limit: .requestTimeout))
-            workOff()
-        case .idle, .discarding, .blocked, .lingering, .closed:
-            if isShakingHands {
-                worker.metrics.hit(.readTimeout)
-            }
-            closeNow()
-        }
-    }
-
-    /// Lets the current request finish and then closes; called once the server is to stop.
-    func drain() {
-        switch phase {
-        case .idle where backlog.isEmpty:
-            closeNow()
-        case .idle, .receiving, .discarding, .blocked, .processing:
-            answerContext.keepAlive = false
-        case .lingering, .closed:
-            ()
-        }
-    }
-
-    func closeNow() {
-        guard phase != .closed else {
-            return
-        }
-        phase = .closed
-        work?.cancel()
-        // What the request holds goes before the client can see the end and come again.
-        request = nil
-        context?.close(mode: .all, promise: nil)
     }
 }
