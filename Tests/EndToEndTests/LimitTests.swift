@@ -149,7 +149,9 @@ extension EndToEnd {
             let api = try API(["max-memory-mb": "8", "bulk-cpu-threshold-percent": "0"])
             try api.createIndex("a", 1024)
             let vector = [Float](repeating: 0.5, count: 1024)
-            var accepted = 0
+            // Half of it at once, and then one after the other.
+            var accepted = 1000
+            try api.add("a", 0..<accepted) { API.vectorBody("v\($0)", vector) }
             var refused: HTTPResponse?
             while refused == nil, accepted < 5000 {
                 let response = try api.add("a", "v\(accepted)", vector)
