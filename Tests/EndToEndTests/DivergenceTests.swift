@@ -23,7 +23,7 @@ extension EndToEnd {
                 try #require(try a.post("/api/indexes/\(index)/vectors/bulk", body).status == 200)
             }
             func agree() throws -> Bool {
-                try ReplicationTests.eventually {
+                try comesTrue {
                     try a.get("/api/stats").data()["digest"] == b.get("/api/stats").data()["digest"]
                 }
             }
@@ -40,7 +40,7 @@ extension EndToEnd {
             for (node, peer) in [(a, "b"), (b, "a")] {
                 let own = peer == "b" ? "a" : "b"
                 let diff = "springg cluster diff \(own) \(peer)"
-                let isFound = try ReplicationTests.eventually {
+                let isFound = try comesTrue {
                     node.node.log.contains("Where two nodes do not show the same: \(diff) lists the rows")
                 }
                 try #require(isFound, log())
@@ -87,7 +87,7 @@ extension EndToEnd {
             }
             #expect(try agree(), log())
             for node in nodes {
-                let isOver = try ReplicationTests.eventually { node.node.log.contains("Two nodes show the same again") }
+                let isOver = try comesTrue { node.node.log.contains("Two nodes show the same again") }
                 #expect(isOver, log())
                 #expect(try Self.cluster(node, ["status"]).status == .exited(0))
                 #expect(try node.get("/api/health").text.contains(#""status":"healthy""#))

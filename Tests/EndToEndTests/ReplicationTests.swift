@@ -233,9 +233,9 @@ extension EndToEnd {
                 try #require(try a.post("/api/indexes/i/vectors/bulk", body).status == 200)
             }
             func indexed(_ node: API) throws -> Int? { try node.get("/api/indexes/i/stats").data()["indexed"]?.int }
-            #expect(try Self.eventually(60) { try indexed(a) == rows })
+            #expect(try comesTrue { try indexed(a) == rows })
             // The log is kept back to the checkpoint before the last one, and there is none of what has not changed.
-            let isTrimmed = try Self.eventually {
+            let isTrimmed = try comesTrue {
                 try #require(try a.post("/api/marks", #"{"name":"now","move":true}"#).status == 200)
                 return try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 1
             }
