@@ -123,7 +123,12 @@ extension EndToEnd {
             let a = nodes[0]
             try a.createIndex("i", 512)
             let vector = [Float](repeating: 0.25, count: 512)
-            try a.add("i", 0..<4000) { API.vectorBody("\($0 % 700)", vector, #"{"custom":{"n":\#($0)}}"#) }
+            // One by one: old segments go when checkpoints follow each other, and so while writes go on.
+            for number in 0..<4000 {
+                try #require(
+                    try a.add("i", "\(number % 700)", vector, metadata: #"{"custom":{"n":\#(number)}}"#).status == 200
+                )
+            }
             #expect(try comesTrue { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 1 })
             let b = try API(
                 a.node.flags.merging([
@@ -164,7 +169,7 @@ extension EndToEnd {
             try b.stop()
             // More than the other one's memory of its newest records holds, too.
             let vector = [Float](repeating: 0.25, count: 1024)
-            try a.add("i", 0..<6000) { API.vectorBody("\($0 % 700)", vector) }
+            for number in 0..<6000 { try #require(try a.add("i", "\(number % 700)", vector).status == 200) }
             #expect(try comesTrue { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 2 })
 
             try b.start()
