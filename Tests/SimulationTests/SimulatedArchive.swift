@@ -142,6 +142,18 @@ final class SimulatedArchive: @unchecked Sendable {
         }
     }
 
+    /// Whether others hold all that is archived: an operator who puts an older copy of a disk in place else restores it from the archive, as
+    /// one that had held more would give numbers again (note 15).
+    func isHeld(without node: Int) -> Bool {
+        guard let archived = record.newest?.heads else { return true }
+        let others = cluster.nodes.filter { $0.index != node && !cluster.forgotten.contains($0.index) }
+        return archived.origins.allSatisfy { origin in
+            others.contains {
+                ($0.running?.log.versionVector ?? $0.durable)[origin].sequence >= archived[origin].sequence
+            }
+        }
+    }
+
     /// Up to where the log may be removed for the archive's sake.
     func floor(_ node: Int) -> LSN? { archivers[node].map { isOver($0) ? .zero : $0.floor } ?? .zero }
 

@@ -72,6 +72,22 @@ struct GuaranteeTests {
         }
     }
 
+    @Test("who archived by a clock that was hours ahead, and archives no more, does not keep the others from it")
+    func clockAhead() {
+        let candidates: [ArchiverElection.Candidate] = [
+            .init(nodeID: "a", lastArchivedAt: 1_000_000), .init(nodeID: "b", lastArchivedAt: 1_000_500),
+            .init(nodeID: "gone", lastArchivedAt: 9_000_000),
+        ]
+        func elected(_ now: UInt64) -> [String] {
+            candidates.map(\.nodeID)
+                .filter { ArchiverElection.isElected($0, among: candidates, now: now, began: 0, interval: 1000) }
+        }
+        #expect(elected(1_000_900) == ["b"])
+        #expect(elected(1_001_200) == ["gone"])
+        #expect(elected(1_002_200) == ["a", "gone"])
+        #expect(elected(1_003_200) == ["a", "b", "gone"])
+    }
+
     // MARK: Write concern
 
     /// The definition, without queues: what is reached for one sequence.

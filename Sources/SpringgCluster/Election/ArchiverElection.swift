@@ -46,11 +46,16 @@ package enum ArchiverElection {
         began: UInt64,
         interval: UInt64
     ) -> Bool {
-        let order = order(candidates)
+        // Of a clock that is ahead nothing can be told but that there was an archiving; one that is far ahead, or was, does not even say
+        // that it was lately, and would keep all others waiting until that time has come.
+        let heard = candidates.map { candidate in
+            let isFar = candidate.lastArchivedAt > now && candidate.lastArchivedAt - now > interval
+            return Candidate(nodeID: candidate.nodeID, lastArchivedAt: isFar ? 0 : candidate.lastArchivedAt)
+        }
+        let order = order(heard)
         guard let rank = order.firstIndex(where: { $0.nodeID == nodeID }) else { return false }
         func missed(_ milliseconds: UInt64) -> UInt64 { interval > 0 ? milliseconds / interval : .max }
-        // Of a clock that is ahead nothing can be told but that there was an archiving.
-        let newest = candidates.map { min($0.lastArchivedAt, now) }.max() ?? 0
+        let newest = heard.map { min($0.lastArchivedAt, now) }.max() ?? 0
         guard newest > 0 else { return UInt64(rank) <= missed(now - min(began, now)) }
         let age = now - newest
         guard age >= interval / 2 else { return rank == order.count - 1 }
