@@ -19,6 +19,9 @@ struct ArchiveRecord {
 
     private typealias Violation = ReplicaSimulation.Violation
 
+    /// Milliseconds by which a clock may be ahead: who removes things goes by his own.
+    private static let clockError: UInt64 = 9_000_000
+
     /// An object has been stored.
     mutating func stored(_ key: ObjectKey, in archive: SimulatedArchive) throws {
         guard let generation = ArchiveManifest.generation(key) else { return }
@@ -50,7 +53,7 @@ struct ArchiveRecord {
     /// An object is about to be removed.
     func removed(_ key: ObjectKey, in archive: SimulatedArchive) throws {
         for (keys, until) in named where keys.contains(key) {
-            guard until != .max, until + archive.options.grace < archive.wall else {
+            guard until != .max, until + archive.options.grace < archive.wall + Self.clockError else {
                 throw Violation(
                     "\(key.text) is removed, "
                         + (until == .max
