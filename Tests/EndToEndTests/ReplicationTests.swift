@@ -33,6 +33,16 @@ extension EndToEnd {
             }
         }
 
+        /// Waits until the log of a node begins behind an event; something is written meanwhile.
+        ///
+        /// The log is kept back to the checkpoint before the last one, and there is none of what has not changed.
+        private static func trims(_ node: API, beyond lsn: Int) throws -> Bool {
+            try comesTrue {
+                try #require(try node.post("/api/marks", #"{"name":"now","move":true}"#).status == 200)
+                return try node.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > lsn
+            }
+        }
+
         /// What was acknowledged, by several threads.
         private final class Acknowledged: Sendable {
             private let rows = Mutex<[String: Float]>([:])
@@ -129,7 +139,7 @@ extension EndToEnd {
                     try a.add("i", "\(number % 700)", vector, metadata: #"{"custom":{"n":\#(number)}}"#).status == 200
                 )
             }
-            #expect(try comesTrue { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 1 })
+            #expect(try Self.trims(a, beyond: 1), Self.log([a]))
             let b = try API(
                 a.node.flags.merging([
                     "node-id": "b", "data-path": a.node.directory + "/b",
@@ -170,7 +180,7 @@ extension EndToEnd {
             // More than the other one's memory of its newest records holds, too.
             let vector = [Float](repeating: 0.25, count: 1024)
             for number in 0..<6000 { try #require(try a.add("i", "\(number % 700)", vector).status == 200) }
-            #expect(try comesTrue { try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 2 })
+            #expect(try Self.trims(a, beyond: 2), Self.log([a]))
 
             try b.start()
             #expect(try comesTrue { try b.get("/readyz").status == 503 }, Self.log(nodes))
@@ -239,12 +249,7 @@ extension EndToEnd {
             }
             func indexed(_ node: API) throws -> Int? { try node.get("/api/indexes/i/stats").data()["indexed"]?.int }
             #expect(try comesTrue { try indexed(a) == rows })
-            // The log is kept back to the checkpoint before the last one, and there is none of what has not changed.
-            let isTrimmed = try comesTrue {
-                try #require(try a.post("/api/marks", #"{"name":"now","move":true}"#).status == 200)
-                return try a.get("/api/stats").data()["log"]?["first_lsn"]?.int ?? 0 > 1
-            }
-            #expect(isTrimmed, Self.log([a]))
+            #expect(try Self.trims(a, beyond: 1), Self.log([a]))
             let begun = Monotonic.nanoseconds()
             let b = try API(
                 a.node.flags.merging([
