@@ -100,7 +100,8 @@ struct ReplicationSimulationTests {
     /// gone, of the simulated operator, and of archives.
     private static let onceFailed: [UInt64] = [
         1_219_343_371, 1_000_814, 879_728_707, 879_731_211, 781_988_821, 305_768_167, 305_770_429, 305_779_343,
-        4_000_000, 911_303_156, 1_076_893_488, 1_076_894_028, 1_510_959_480, 1_852_765_868,
+        4_000_000, 911_303_156, 1_076_893_488, 1_076_894_028, 1_510_959_480, 1_852_765_868, 1_229_156_140,
+        3_439_590_368,
     ]
 
     private static func number(_ name: String) -> UInt64? { getenv(name).flatMap { UInt64(String(cString: $0)) } }

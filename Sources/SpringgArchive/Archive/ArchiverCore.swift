@@ -111,6 +111,8 @@ package struct ArchiverCore {
     private var isRequested = false
     /// Gaps that a snapshot could not close: no other is taken for them.
     private var openGaps: [LogLoss.Gap] = []
+    /// How far the log went when a snapshot of it was written that could not be listed: no other is, before it goes further.
+    private var unlistable: VersionVector?
 
     /// Why the last round failed; nil when it did not.
     package private(set) var failure: ArchiveError?
@@ -264,12 +266,13 @@ package struct ArchiverCore {
         // What was uploaded before another writer was faster is of use if he had none of it.
         if round.upload?.before != manifest.heads { round.upload = nil }
         round.wantsUpload = round.upload == nil && !manifest.heads.covers(held)
-        if let snapshot = round.snapshot, !isNewest(snapshot, in: manifest) { round.snapshot = nil }
+        if let snapshot = round.snapshot, !isNewest(snapshot, in: manifest) { dropSnapshot() }
         let isDue = manifest.snapshots.last.map { last in
             last.highestHLC.milliseconds + options.snapshotInterval <= now && !last.heads.covers(held)
         }
         round.wantsSnapshot =
-            isElected && options.snapshotInterval > 0 && round.snapshot == nil && isDue ?? !held.origins.isEmpty
+            isElected && options.snapshotInterval > 0 && round.snapshot == nil && held != unlistable
+            && isDue ?? !held.origins.isEmpty
         round.upload == nil ? advance(now: now) : commitIfNews(now: now)
     }
 
@@ -299,9 +302,17 @@ package struct ArchiverCore {
             phase = .committing
         } else {
             round.upload = nil
-            round.snapshot = nil
+            dropSnapshot()
             advance(now: now)
         }
+    }
+
+    /// It is not listed now: a sweep finds it.
+    ///
+    /// Written again each round, it would never be old enough for that.
+    private mutating func dropSnapshot() {
+        if round.snapshot != nil { unlistable = round.held }
+        round.snapshot = nil
     }
 
     /// Whether a snapshot of this node would be one to begin a restore with, and not lack what is in other snapshots alone.

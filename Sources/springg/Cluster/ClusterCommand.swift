@@ -186,6 +186,8 @@ struct ClusterCommand: ParsableCommand {
                 writes of its own stays out until it is told this, on itself: its writes then go to the others. Those \
                 that are older than deletions which the others have dropped (tombstone_grace) they refuse, and name.
 
+                Exit codes: 0 fine, 1 failure, 2 wrong usage.
+
                 Example:
                   springg cluster readmit --node 10.0.1.67:8080
                 """
