@@ -56,9 +56,9 @@ extension Worker {
     /// `readmit`: this node was forgotten by mistake.
     func readmit(_ ticket: Ticket) throws(RequestError) -> Answer? {
         let cluster = try self.cluster()
-        let name = self.context.options.gossip?.nodeName ?? ""
+        let name = context.options.gossip?.nodeName ?? ""
         // The list of members is written to disk.
-        self.offload(ticket) { () throws(RequestError) in
+        offload(ticket) { () throws(RequestError) in
             do throws(ClusterService.Refusal) {
                 try cluster.readmit()
             } catch {

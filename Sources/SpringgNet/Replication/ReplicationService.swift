@@ -68,8 +68,8 @@ package final class ReplicationService: Sendable {
 
     /// A peer was heard of by another way: the next attempt to reach it need not wait any longer.
     package func heard(of peer: String) {
-        guard let breaker = self.status.peer(peer)?.breaker, breaker != .closed else { return }
-        self.inbox.post(.heard(peer))
+        guard let breaker = status.peer(peer)?.breaker, breaker != .closed else { return }
+        inbox.post(.heard(peer))
     }
 
     /// Waits until commands are taken, or it is clear that they are not; false when that takes longer, or may take for ever.
