@@ -56,7 +56,11 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .target(name: "SpringgTestKit", dependencies: ["CTestKit", "SpringgLog"], swiftSettings: settings),
+        .target(
+            name: "SpringgTestKit",
+            dependencies: ["CTestKit", "SpringgArchive", "SpringgLog"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "SpringgProjectionsTests",
             dependencies: ["SpringgProjections", "SpringgLog", "SpringgTestKit", "CSpringg"],
