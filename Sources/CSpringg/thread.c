@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include "springg.h"
 
-#include <malloc.h>
 #include <semaphore.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -13,12 +12,6 @@ void springg_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); 
 
 // On Linux a nice value belongs to a thread, whatever POSIX says. A refusal leaves the thread as it was.
 void springg_lower_priority(int nice) { setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), nice); }
-
-void springg_keep_little_free_memory(int bytes) {
-    // Set by hand, the one is no longer raised to the largest piece ever freed, nor the other to twice that.
-    mallopt(M_MMAP_THRESHOLD, bytes);
-    mallopt(M_TRIM_THRESHOLD, bytes);
-}
 
 bool springg_semaphore_wait(void *semaphore, uint64_t nanoseconds) {
     struct timespec deadline;

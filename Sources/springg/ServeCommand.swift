@@ -3,7 +3,6 @@ import Glibc
 import Logging
 import SpringgArchive
 import SpringgConfiguration
-import SpringgProjections
 
 /// Starts the server: `springg serve`.
 struct ServeCommand: ParsableCommand {
@@ -65,7 +64,6 @@ struct ServeCommand: ParsableCommand {
     func run() throws {
         // First of all, and on the first thread: every later thread inherits the mask, so only the watch sees signals.
         let signals = SignalWatch.start()
-        FreeMemory.keepLittle()
         let settings = try Configuration.load(explicitFile: file.file, flags: flags.given())
         try settings.requireGoodSecret()
         let logger = Logger(settings: settings)

@@ -79,9 +79,6 @@ static inline void springg_prefetch(const void *address) { __builtin_prefetch(ad
 /// Lets every other thread go before the calling one: only its own nice value is raised, to `nice`.
 void springg_lower_priority(int nice);
 
-/// Has memory that is freed go back to the system once it is `bytes` in one piece, or at the end of a thread's part of the heap.
-void springg_keep_little_free_memory(int bytes);
-
 /// Waits for a `sem_t`, at most so long by the clock that is never set; returns whether it came.
 bool springg_semaphore_wait(void *semaphore, uint64_t nanoseconds);
 
