@@ -192,6 +192,11 @@ package final class ClusterService: Sendable {
         }
     }
 
+    private func keepOrRefuse() throws(Refusal) {
+        keep()
+        guard state.withLock({ $0.standing?.unkept == nil }) else { throw .notKept }
+    }
+
     private func checkClock(_ state: inout State, _ now: Duration) {
         let wasRefused = state.refusal != nil
         switch state.clock.verdict(now: now) {
@@ -381,6 +386,8 @@ package final class ClusterService: Sendable {
         case noAddress
         case notForgotten
         case hasLeft
+        /// The list of members could not be written, which the log says more about: nobody else hears of the change before it is.
+        case notKept
     }
 
     /// A member will not come back: majorities are counted without it, and tombstones do not wait for it.
@@ -394,7 +401,7 @@ package final class ClusterService: Sendable {
         let moment = max(Self.milliseconds(), member?.member.state?.composedAt ?? 0)
         guard state.withLock({ $0.standing?.forget(name, now: moment) ?? false }) else { throw .unknownMember }
         acks.forget(name)
-        keep()
+        try keepOrRefuse()
     }
 
     /// Looks for nodes there too, until this one is stopped.
@@ -419,7 +426,7 @@ package final class ClusterService: Sendable {
             return nil
         }
         if let refusal { throw refusal }
-        keep()
+        try keepOrRefuse()
         logger.notice("This node had been forgotten, and is a member again: an operator has said so")
     }
 

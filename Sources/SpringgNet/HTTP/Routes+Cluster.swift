@@ -44,8 +44,8 @@ extension Worker {
                         .conflict,
                         "\(name) is alive: stop it first, or run springg cluster leave on it"
                     )
-                default:
-                    throw RequestError(.notFound, "\(name) is no member")
+                case .notKept: throw Self.notKept
+                default: throw RequestError(.notFound, "\(name) is no member")
                 }
             }
             return Self.answer("forgotten", name)
@@ -62,6 +62,7 @@ extension Worker {
             do throws(ClusterService.Refusal) {
                 try cluster.readmit()
             } catch {
+                if error == .notKept { throw Self.notKept }
                 let text = error == .hasLeft ? "has left: restart it first" : "was not forgotten: it is a member"
                 throw RequestError(.conflict, "\(name) \(text)")
             }
@@ -69,6 +70,11 @@ extension Worker {
         }
         return nil
     }
+
+    private static let notKept = RequestError(
+        .serviceUnavailable,
+        "The list of members cannot be written, and no other node hears of the change before it is; the node tries again by itself"
+    )
 
     private func cluster() throws(RequestError) -> ClusterService {
         guard let cluster = context.options.cluster else {
